@@ -1,0 +1,1 @@
+"""The freebsd port of smbport."""

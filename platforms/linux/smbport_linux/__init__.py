@@ -1,0 +1,1 @@
+"""The linux port of smbport."""

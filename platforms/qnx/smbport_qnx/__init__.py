@@ -1,0 +1,1 @@
+"""The qnx port of smbport."""
