@@ -1,5 +1,6 @@
 """Frames, SMB2 headers and compound chains.  [MS-SMB2] 2.1, 2.2.1, 2.2.41, 2.2.42"""
 
+import struct
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -8,7 +9,7 @@ from smbport.wire.record import U16, U32, U64, BadStructure, Buffer, Bytes4, Byt
 __all__ = [
     "HEADER_SIZE", "MAX_FRAME", "SMB1_MAGIC", "SMB2_MAGIC", "TRANSFORM_MAGIC", "COMPRESSION_MAGIC", "BadFrame",
     "CompressionTransformHeader", "Header", "TransformHeader", "frame_length", "frame_prefix", "join_compound",
-    "split_compound",
+    "response_message", "split_compound",
 ]  # fmt: skip
 
 HEADER_SIZE: Final = 64
@@ -90,6 +91,26 @@ def frame_prefix(length: int) -> bytes:
     if length > MAX_FRAME:
         raise ValueError(f"message of {length} bytes does not fit a frame of {MAX_FRAME}")
     return length.to_bytes(4, "big")
+
+
+_RESPONSE: Final = struct.Struct("<4sHHIHHIIQQQ16s")
+
+
+def response_message(
+    body: bytes, status: int, command: int, credit_charge: int, credits: int, flags: int, message_id: int,
+    async_or_tree_id: int, session_id: int,
+) -> bytearray:  # fmt: skip
+    """A response in one buffer: 4 bytes left for the frame prefix, the header, the body.  [MS-SMB2] 2.2.1
+
+    `async_or_tree_id` is the AsyncId, or the TreeId shifted left by 32.  Positional, because it runs per reply.
+    """
+    message = bytearray(4 + HEADER_SIZE + len(body))
+    _RESPONSE.pack_into(
+        message, 4, SMB2_MAGIC, HEADER_SIZE, credit_charge, status, command, credits, flags, 0, message_id,
+        async_or_tree_id, session_id, b"",
+    )  # fmt: skip
+    message[4 + HEADER_SIZE :] = body
+    return message
 
 
 def split_compound(message: memoryview, *, limit: int) -> list[memoryview]:

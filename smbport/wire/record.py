@@ -96,10 +96,10 @@ def unpack_from(cls, buffer, offset=0):
     return self
 
 def pack(self):
-    return pack({values})
+    return struct_pack({values})
 
 def pack_into(self, buffer, offset):
-    pack_into(buffer, offset, {values})
+    struct_pack_into(buffer, offset, {values})
 """
 
 _CHECK = """if structure_size != {structure_size}:
@@ -156,8 +156,8 @@ def _add_methods(cls: type[Record], packer: struct.Struct, names: list[str], str
     namespace: dict[str, object] = {
         "new": object.__new__,
         "unpack": packer.unpack_from,
-        "pack": packer.pack,
-        "pack_into": packer.pack_into,
+        "struct_pack": packer.pack,
+        "struct_pack_into": packer.pack_into,
         "error": struct.error,
         "BadStructure": BadStructure,
     }

@@ -1,8 +1,8 @@
-"""NTSTATUS values that a file server answers with, and the exception that carries one.  [MS-ERREF] 2.3.1"""
+"""NTSTATUS values that a file server answers with, and the two ways to refuse.  [MS-ERREF] 2.3.1"""
 
 from typing import Final
 
-__all__ = ["Status", "StatusError", "status_name"]
+__all__ = ["Disconnect", "Status", "StatusError", "status_name"]
 
 
 class Status:
@@ -83,6 +83,8 @@ class Status:
     REQUEST_NOT_ACCEPTED: Final = 0xC00000D0
     PIPE_EMPTY: Final = 0xC00000D9
     UNEXPECTED_IO_ERROR: Final = 0xC00000E9
+    INVALID_DEVICE_STATE: Final = 0xC0000184
+    BAD_IMPERSONATION_LEVEL: Final = 0xC00000A5
     DIRECTORY_NOT_EMPTY: Final = 0xC0000101
     NOT_A_DIRECTORY: Final = 0xC0000103
     NAME_TOO_LONG: Final = 0xC0000106
@@ -142,3 +144,7 @@ class StatusError(Exception):
     def __init__(self, status: int, detail: str = "") -> None:
         super().__init__(f"{status_name(status)}{': ' if detail else ''}{detail}")
         self.status = status
+
+
+class Disconnect(Exception):
+    """The peer broke the protocol in a way that has no answer: its connection ends with `reason` in the log."""
