@@ -1,0 +1,110 @@
+"""What each key is for.  `docs/configuration.md` is made of this."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING
+from typing import Final, NamedTuple
+
+from smbport.config.forms import toml
+from smbport.config.keys import KEYS, Key
+
+__all__ = ["DOCS", "Setting", "describe_settings", "reference"]
+
+DOCS: Final = {
+    "server.platform": "The port to use, as `smbport platforms` lists them. Without it, the one for this system.",
+    "server.listen": 'Where to listen: `"PORT"`, `"HOST:PORT"` or `"[IPV6]:PORT"`.',
+    "server.users": "The file of users. Without it, the one that `smbport user` uses.",
+    "server.log": "How much to log.",
+    "server.server_name": "The name that clients see, and that NTLM is bound to.",
+    "server.workgroup": "The workgroup or domain that clients see.",
+    "server.comment": "A remark beside the server's name.",
+    "server.dialects": "The dialects that clients may choose from. Not together with `min_dialect`, `max_dialect`.",
+    "server.signing": "Whether every message of a logged-on user must be signed. Without it, logons can be relayed.",
+    "server.signing_algorithms": "Algorithms for dialect 3.1.1, best first. Older dialects have one each.",
+    "server.encryption": "Whether sessions may or must be encrypted.",
+    "server.ciphers": "Ciphers, best first. The dialects 3.0 and 3.0.2 know `aes-128-ccm` only.",
+    "server.anonymous": "Whether clients may connect without any name, and then only to `IPC$`.",
+    "server.guest_account": 'The system account (or `"server"`) that guests act as. Without it, there are no guests.',
+    "server.guest_on_bad_user": "Whether an unknown user name becomes a guest. A wrong password never does.",
+    "server.min_dialect": "The oldest dialect that clients may use.",
+    "server.max_dialect": "The newest dialect that clients may use.",
+    "share.NAME.path": "The directory to share.",
+    "share.NAME.comment": "A remark beside the share's name.",
+    "share.NAME.read_only": "Nobody may change anything, but for `write_users`.",
+    "share.NAME.guest": "Guests may connect. Needs `server.guest_account`.",
+    "share.NAME.hidden": "Not listed to clients. Most clients hide names that end in `$` themselves.",
+    "share.NAME.encryption": "Whether clients must encrypt here.",
+    "share.NAME.run_as": '`"client"`: as the system account of the user; `"server"`: as this process; else an account.',
+    "share.NAME.valid_users": "Only these users may connect. Empty: every user.",
+    "share.NAME.write_users": "These users may write although the share is `read_only`.",
+    "share.NAME.create_mask": "Permission bits that new files may have.",
+    "share.NAME.force_mode": "Permission bits that new files always have.",
+    "share.NAME.directory_mask": "Permission bits that new directories may have.",
+    "share.NAME.force_directory_mode": "Permission bits that new directories always have.",
+    "share.NAME.force_group": "The system group that new files belong to.",
+    "share.NAME.case_sensitive": "Names that differ only in case are different names for clients.",
+    "limits.connections": "Connections in all.",
+    "limits.unauthenticated_connections": "Connections on which nobody has logged on yet.",
+    "limits.connections_per_address": "Connections from one address.",
+    "limits.unauthenticated_per_address": "Connections from one address on which nobody has logged on yet.",
+    "limits.negotiate_timeout_s": "A new connection must negotiate within this time.",
+    "limits.session_timeout_s": "A new connection must have a logged-on user within this time.",
+    "limits.idle_timeout_s": "A silent connection without open files ends after this time.",
+    "limits.send_timeout_s": "A client that takes no byte of an answer for this time is disconnected.",
+    "limits.frame_before_session": "The longest message before a user is logged on.",
+    "limits.sessions_in_setup": "Unfinished logons on one connection.",
+    "limits.sessions_per_connection": "Users on one connection.",
+    "limits.sessions": "Sessions in all.",
+    "limits.channels_per_session": "Connections that share one session (multichannel).",
+    "limits.trees_per_session": "Shares that one session is connected to.",
+    "limits.opens_per_session": "Open files and directories of one session.",
+    "limits.opens": "Open files and directories in all; lowered at start to what the system allows this process.",
+    "limits.credits_initial": "Credits that a connection has before a user is logged on; one pays for 64 KiB of data.",
+    "limits.credits": "Credits that a connection has at most.",
+    "limits.running_requests": "Requests at work on one connection; further ones are not read until one is done.",
+    "limits.async_requests": "Requests of one connection that wait for a lock, a lease break or a change.",
+    "limits.queued_bytes": "Answers that one client has not taken yet; above, its requests are not read.",
+    "limits.read_size": "The longest READ.",
+    "limits.write_size": "The longest WRITE.",
+    "limits.transact_size": "The longest query, directory listing or control call.",
+    "limits.compound_elements": "Requests in one compound.",
+    "limits.create_contexts": "Contexts in one CREATE.",
+    "limits.locks_per_open": "Byte-range locks of one open file.",
+    "limits.pipes_per_session": "Open pipes of one session.",
+    "limits.failed_logon_delay_s": "How long the answer to a wrong password is held back.",
+    "limits.failed_logons_pending_per_address": "Answers held back for one address; further failures disconnect.",
+    "limits.failed_logons_per_connection": "A connection ends after this many wrong passwords.",
+}
+
+
+class Setting(NamedTuple):
+    """One key as the manual shows it."""
+
+    key: str  # with its table: "server.signing", "share.NAME.path"
+    type: str
+    default: str  # as the file would have it; "none"; or "required"
+    doc: str
+
+
+def describe_settings() -> Iterator[Setting]:
+    """Every key of the file, in the order of the manual."""
+    for table, keys in KEYS.items():
+        for name, key in keys.items():
+            yield Setting(f"{table}.{name}", key.form.type, _default(key), DOCS[f"{table}.{name}"])
+
+
+def _default(key: Key) -> str:
+    if key.default is MISSING:
+        return "required"
+    return "none" if key.default is None else toml(key.form.write(key.default))
+
+
+def reference() -> str:
+    """The tables of `docs/configuration.md`, in Markdown."""
+    lines: list[str] = []
+    for key, form, default, doc in describe_settings():
+        table, _, name = key.rpartition(".")
+        if f"### `[{table}]`" not in lines:
+            lines += ["", f"### `[{table}]`", "", "| key | value | default | meaning |", "|---|---|---|---|"]
+        shown = default if default in ("none", "required") else f"`{default}`"
+        lines.append(f"| `{name}` | {form} | {shown} | {doc} |")
+    return "\n".join(lines[1:]) + "\n"
