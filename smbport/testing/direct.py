@@ -1,0 +1,195 @@
+"""A whole server without sockets, threads or an event loop: bytes in, bytes out, at once.
+
+    connection = DirectConnection(server)
+    reply_frames = connection.receive(frame)
+
+What would block runs in place with wait=True; what would wait stays in `connection.waiting` until `resume` finds
+that its event was set or it was cancelled.  Fuzzers, fault injection and unit tests of commands run on this.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from smbport.commands.call import Chain, FileRange
+from smbport.commands.close import delete_name
+from smbport.commands.dispatch import accept, answer_chain, pack_interim, pack_replies
+from smbport.commands.negotiate import answer_smb1
+from smbport.commands.steps import Blocking, Step, Waiting
+from smbport.platform import Platform
+from smbport.security.auth import Authenticator, UserDatabase
+from smbport.server.drive import Handler, begin
+from smbport.state.connection import Connection, Running
+from smbport.state.server import Runtime, Server
+from smbport.state.settings import Settings
+from smbport.wire.header import SMB1_MAGIC
+from smbport.wire.record import Buffer
+from smbport.wire.status import Status, StatusError
+
+__all__ = ["DirectConnection", "PlainEvent", "new_server"]
+
+Part = Buffer | FileRange
+
+
+class PlainEvent:
+    """An event that nobody can wait for; `DirectConnection.resume` looks at it."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def is_set(self) -> bool:
+        """Whether it happened."""
+        return self._set
+
+    def set(self) -> None:
+        """Let it happen."""
+        self._set = True
+
+
+def new_server(
+    settings: Settings, platform: Platform, users: UserDatabase, *, now_ns: int = 1_800_000_000 * 10**9
+) -> Server:
+    """A server with a clock and random numbers that are the same every time."""
+    ticks = count(now_ns, 1_000_000)
+    random_bytes = _counting_bytes()
+    authenticator = Authenticator(
+        users=users,
+        server_name=settings.server_name,
+        domain=settings.workgroup,
+        anonymous=settings.anonymous != "off",
+        guest=settings.guest_account is not None,
+        random_bytes=random_bytes,
+    )
+    runtime = Runtime(now_ns=lambda: next(ticks), random_bytes=random_bytes, new_event=PlainEvent)
+    return Server(settings, platform, authenticator, runtime)
+
+
+def _counting_bytes() -> Callable[[int], bytes]:
+    """Bytes that differ from call to call and not from run to run.  Never for real keys."""
+    numbers = count(1)
+
+    def random_bytes(length: int) -> bytes:
+        number = next(numbers).to_bytes(8, "big")
+        return (number * (length // 8 + 1))[-length:] if length else b""
+
+    return random_bytes
+
+
+class _Waiter:
+    """A request that waits."""
+
+    def __init__(self, chain: Chain, handler: Handler, step: Waiting, running: Running) -> None:
+        self.chain = chain
+        self.handler = handler
+        self.step = step
+        self.running = running
+        self.cancelled = False
+        running.cancel = self.cancel
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class DirectConnection:
+    """One connection to a server that is driven by hand."""
+
+    def __init__(self, server: Server, address: str = "192.0.2.1") -> None:
+        self.state = Connection(server, address)
+        self.server = server
+        self.waiting: list[_Waiter] = []
+
+    def receive(self, frame: Buffer) -> list[bytes]:
+        """Answer one frame, given without its 4-byte prefix; the replies have none either.
+
+        Raises Disconnect where a real connection would end; anything else it raises is a bug.
+        """
+        view = memoryview(bytearray(frame))
+        if bytes(view[:4]) == SMB1_MAGIC:
+            return [*_frames([*answer_smb1(self.state, view)])]
+        chain = accept(self.state, view)
+        if chain is None:
+            return self.resume()
+        handler = answer_chain(chain)
+        return [*self._run(chain, handler, begin(handler)), *self.resume()]
+
+    def resume(self, *, expire: bool = False) -> list[bytes]:
+        """Go on with requests whose event is set or that were cancelled; with `expire`, time runs out for all."""
+        replies: list[bytes] = []
+        for waiter in list(self.waiting):
+            over = expire and waiter.step.timeout_s is not None
+            if not (waiter.cancelled or waiter.step.event.is_set() or over):
+                continue
+            self.waiting.remove(waiter)
+            step: Step | None
+            try:
+                if waiter.cancelled and waiter.step.interim:
+                    step = waiter.handler.throw(StatusError(Status.CANCELLED))
+                else:
+                    step = waiter.handler.send(waiter.step.event.is_set())
+            except StopIteration:
+                step = None
+            replies += self._run(waiter.chain, waiter.handler, step, waiter.running)
+        return replies
+
+    def close(self) -> None:
+        """The client is gone: everything it held is released."""
+        for waiter in self.waiting:
+            waiter.handler.close()
+        self.waiting.clear()
+        self.state.running.clear()
+        for session in self.state.sessions_lost():
+            for opened in session.close():
+                handler = delete_name(self.server, opened)
+                step = begin(handler)
+                while step is not None:
+                    step = _take_blocking(handler, step)
+
+    def _run(self, chain: Chain, handler: Handler, step: Step | None, running: Running | None = None) -> list[bytes]:
+        replies: list[bytes] = []
+        while step is not None:
+            if isinstance(step, Waiting):
+                if running is None:
+                    running = Running(chain.calls[chain.current].header.message_id, None, lambda: None)
+                    self.state.running[running.message_id] = running
+                if step.interim and not running.async_id:
+                    running.async_id = self.state.next_async_id
+                    self.state.next_async_id += 1
+                    replies += _frames(pack_interim(chain, running.async_id))
+                self.waiting.append(_Waiter(chain, handler, step, running))
+                return replies
+            step = _take_blocking(handler, step)
+        if running is not None:
+            self.state.running.pop(running.message_id, None)
+        return [*replies, *_frames(pack_replies(chain))]
+
+
+def _take_blocking(handler: Handler, step: Step) -> Step | None:
+    assert isinstance(step, Blocking)
+    try:
+        try:
+            value = step.function(*step.args, **step.keywords, wait=True)
+        except (OSError, StatusError) as error:
+            return handler.throw(error)
+        return handler.send(value)
+    except StopIteration:
+        return None
+
+
+def _bytes_of(parts: list[Part]) -> bytes:
+    """What the transport would send; a file range is read instead of being sent by the system."""
+    out = bytearray()
+    for part in parts:
+        if isinstance(part, FileRange):
+            out += part.file.read_at(part.offset, part.length, wait=True).ljust(part.length, b"\0")
+            part.opened.tree.session.server.unpin(part.opened)
+        else:
+            out += part
+    return bytes(out)
+
+
+def _frames(parts: list[Part]) -> Iterator[bytes]:
+    """The frames in `parts`, without their prefixes."""
+    data = _bytes_of(parts)
+    while data:
+        end = 4 + int.from_bytes(data[1:4], "big")
+        yield data[4:end]
+        data = data[end:]

@@ -1,0 +1,1 @@
+"""The checks behind `smbport.testing.kit`, one module for each part of the contract."""
