@@ -1,0 +1,82 @@
+"""Extended attributes: the namespace `user` of Linux, less what servers keep there for themselves."""
+
+import os
+from errno import EINVAL, ENODATA, ENOENT, EPERM
+from typing import Final
+
+from smbport.platform import Node
+from smbport.posix.dosattrib import ATTRIBUTE_NAME
+from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.walk import error
+
+__all__ = ["LinuxAttributes"]
+
+PREFIX: Final = "user."
+# Besides the DOS attributes, streams and inherited ACL entries as Samba and ksmbd keep them.
+PRIVATE: Final = (PREFIX + "DosStream.", PREFIX + "SAMBA_PAI")
+
+
+class LinuxAttributes:
+    """The power `attributes`."""
+
+    __slots__ = ()
+    max_value = 65536  # XATTR_SIZE_MAX; ext4 has room for about 4000 bytes
+
+    def names(self, node: Node, *, wait: bool = False) -> list[str]:
+        check_wait(wait)
+        posix, target = reach(node)
+        with posix.home.rights:
+            found = os.listxattr(target)
+        return [name.removeprefix(PREFIX) for name in found if is_public(name)]
+
+    def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
+        check_wait(wait)
+        if not is_public(PREFIX + name):
+            return None
+        posix, target = reach(node)
+        try:
+            with posix.home.rights:
+                return os.getxattr(target, encode(name))
+        except OSError as reason:
+            if reason.errno != ENODATA:
+                raise
+            return None
+
+    def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if not is_public(PREFIX + name):
+            raise error(EPERM)
+        posix, target = reach(node)
+        with posix.home.rights:
+            os.setxattr(target, encode(name), value)
+
+    def remove(self, node: Node, name: str, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if not is_public(PREFIX + name):
+            raise error(ENOENT)
+        posix, target = reach(node)
+        try:
+            with posix.home.rights:
+                os.removexattr(target, encode(name))
+        except OSError as reason:
+            raise error(ENOENT if reason.errno == ENODATA else reason.errno or EPERM) from None
+
+
+def reach(node: Node) -> tuple[PosixNode, int | str | bytes]:
+    """The node, and what names it to the kernel."""
+    if not isinstance(node, PosixNode):
+        raise error(EINVAL)
+    return node, node.where()[0]
+
+
+def is_public(name: str) -> bool:
+    return name.startswith(PREFIX) and name != ATTRIBUTE_NAME and not name.startswith(PRIVATE)
+
+
+def encode(name: str) -> bytes:
+    if "\0" in name:
+        raise error(EINVAL)
+    try:
+        return os.fsencode(PREFIX + name)
+    except UnicodeEncodeError:
+        raise error(EINVAL) from None

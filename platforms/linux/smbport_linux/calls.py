@@ -1,0 +1,271 @@
+"""The system calls that Python's `os` lacks, as thin functions.  The only module with ctypes and with numbers.
+
+`libc` gives Python's interpreter lock away during a call, `quick_libc` keeps it: for a call that cannot wait,
+handing the lock over costs as much as the call, and far more if another thread takes it.
+"""
+
+import ctypes
+import os
+from collections.abc import Sequence
+from errno import EINTR, ENOSYS, EPERM
+from struct import Struct
+from typing import Final, NamedTuple
+
+__all__ = [
+    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "Credentials", "MarkReader", "RESOLVE_BENEATH", "RESOLVE_CACHED",
+    "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV", "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "StatxBuffer",
+    "assume_identity", "failure", "has_getxattrat", "has_openat2", "has_thread_identity", "keep_size_allocate",
+    "may_change", "new_statx_buffer", "openat2", "quick_openat2", "read_nowait", "rename_noreplace",
+    "resume_identity", "set_times", "statx",
+]  # fmt: skip
+
+# System calls since 2019 have one number on all architectures.
+SYS_OPENAT2: Final = ctypes.c_long(437)
+SYS_FACCESSAT2: Final = ctypes.c_long(439)
+SYS_GETXATTRAT: Final = ctypes.c_long(464)  # Linux 6.13
+
+RESOLVE_NO_XDEV: Final = 0x01
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_BENEATH: Final = 0x08
+RESOLVE_CACHED: Final = 0x20  # Linux 5.12
+
+AT_FDCWD: Final = -100
+AT_SYMLINK_NOFOLLOW: Final = 0x100
+AT_EACCESS: Final = 0x200
+AT_EMPTY_PATH: Final = 0x1000
+
+STATX_BTIME: Final = 0x800
+STATX_WANTED: Final = 0x7FF | STATX_BTIME  # and the basic states
+STATX_FIELDS: Final = Struct("=I12xIIIH2xQQQ8xqI4xqI4xqI4xqI4x8xII")
+"""mask, links, uid, gid, mode, inode, size, 512-byte blocks, (s, ns) of access, birth, change, write, device (2)."""
+
+RENAME_NOREPLACE: Final = 1
+FALLOC_FL_KEEP_SIZE: Final = 1
+UTIME_OMIT: Final = (1 << 30) - 2
+
+libc: Final = ctypes.CDLL(None, use_errno=True)
+quick_libc: Final = ctypes.PyDLL(None, use_errno=True)
+
+# No argtypes where speed counts: converting by them costs 0.4 us a call.  Integers are passed as C int then, so
+# whatever is wider is made a ctypes object beforehand.
+syscall: Final = libc.syscall
+syscall.restype = ctypes.c_long
+quick_syscall: Final = quick_libc.syscall
+quick_syscall.restype = ctypes.c_long
+statx: Final = quick_libc.statx
+"""(directory, name, flags, STATX_WANTED, buffer) -> 0 if the buffer was filled, to be taken apart by STATX_FIELDS."""
+
+StatxBuffer = ctypes.Array[ctypes.c_char]
+statx_buffer: Final = ctypes.c_char * 256
+
+HOW: Final = Struct("=QQQ")  # open_how: flags, mode, resolve
+HOW_SIZE: Final = ctypes.c_size_t(HOW.size)
+
+
+def failure() -> OSError:
+    """The OSError for what the last call left in errno."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def openat2(directory: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
+    """Open `path` relative to a directory, under the restrictions `resolve`."""
+    how = HOW.pack(flags, mode, resolve)
+    while (fd := syscall(SYS_OPENAT2, directory, path, how, HOW_SIZE)) < 0:
+        if ctypes.get_errno() != EINTR:
+            raise failure()
+    return int(fd)
+
+
+def quick_openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    """The same for opens that cannot wait."""
+    fd = quick_syscall(SYS_OPENAT2, directory, path, HOW.pack(flags, 0, resolve), HOW_SIZE)
+    if fd < 0:
+        raise failure()
+    return int(fd)
+
+
+def has_openat2(resolve: int) -> bool:
+    """Whether the kernel has the call with these restrictions, and nobody (seccomp) forbids it."""
+    try:
+        os.close(openat2(AT_FDCWD, b"/", os.O_PATH | os.O_CLOEXEC, 0, resolve & ~RESOLVE_BENEATH))
+    except OSError:
+        return False
+    return True
+
+
+def new_statx_buffer() -> StatxBuffer:
+    """Room for one answer of `statx`; for one thread at a time."""
+    return statx_buffer()
+
+
+def may_change(directory: int) -> bool:
+    """Whether this thread, as it is now, may change the entries of a directory.
+
+    Not by `os.access`: that asks for the ids of the process.  It is the second best where this call is missing
+    (before Linux 5.8) or forbidden (seccomp): then a "yes" may be wrong, and the change itself is refused.
+    """
+    if not quick_syscall(SYS_FACCESSAT2, directory, b".", os.W_OK | os.X_OK, AT_EACCESS):
+        return True
+    return ctypes.get_errno() in (ENOSYS, EPERM) and os.access(f"/proc/self/fd/{directory}", os.W_OK | os.X_OK)
+
+
+def rename_noreplace(old_directory: int, old: bytes, new_directory: int, new: bytes) -> None:
+    """Rename unless `new` exists, atomically.  OSError(EINVAL) if the file system cannot."""
+    if libc.renameat2(old_directory, old, new_directory, new, RENAME_NOREPLACE):
+        raise failure()
+
+
+def keep_size_allocate(fd: int, size: int) -> None:
+    """Reserve room for the first `size` bytes and leave the size of the file as it is."""
+    while libc.fallocate(fd, FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
+        if ctypes.get_errno() != EINTR:
+            raise failure()
+
+
+def set_times(target: int | bytes, access_ns: int | None, write_ns: int | None) -> None:
+    """Set the times of a descriptor or a path; unlike `os.utime`, None leaves one alone."""
+    times = (ctypes.c_long * 4)(*timespec(access_ns), *timespec(write_ns))
+    if isinstance(target, int):
+        failed = quick_libc.futimens(target, times)
+    else:
+        failed = quick_libc.utimensat(AT_FDCWD, target, times, 0)
+    if failed:
+        raise failure()
+
+
+def timespec(ns: int | None) -> tuple[int, int]:
+    return (0, UTIME_OMIT) if ns is None else divmod(ns, 1_000_000_000)
+
+
+# Reading without waiting
+
+SMALL_READ: Final = 16384  # up to here a copy is cheaper than ctypes
+
+
+class IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_char_p), ("length", ctypes.c_size_t))
+
+
+new_bytes: Final = ctypes.pythonapi.PyBytes_FromStringAndSize
+new_bytes.restype = ctypes.py_object
+new_bytes.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t)
+
+
+def read_nowait(fd: int, offset: int, length: int) -> bytes:
+    """Read what is in the page cache: BlockingIOError if nothing is, else perhaps less than there is.
+
+    `os.preadv` needs a buffer, and making bytes of that copies.  A megabyte takes twice the time that way, so it
+    is read straight into a new bytes object, which C code may fill as long as nobody else has seen it.
+    """
+    if length <= SMALL_READ:
+        buffer = bytearray(length)
+        count = os.preadv(fd, (buffer,), offset, os.RWF_NOWAIT)
+        return bytes(buffer) if count == length else bytes(buffer[:count])
+    data: bytes = new_bytes(None, length)
+    vector = IoVec(data, length)
+    count = quick_libc.preadv2(fd, ctypes.byref(vector), 1, ctypes.c_int64(offset), os.RWF_NOWAIT)
+    if count < 0:
+        raise failure()
+    return data if count == length else data[:count]
+
+
+# Extended attributes by name
+
+
+class XattrArguments(ctypes.Structure):
+    _fields_ = (("value", ctypes.c_uint64), ("size", ctypes.c_uint32), ("flags", ctypes.c_uint32))
+
+
+class MarkReader:
+    """Reads one short attribute of many directory entries; for one thread at a time."""
+
+    __slots__ = ("_arguments", "_attribute", "_size", "_value")
+
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute.encode()
+        self._value = ctypes.create_string_buffer(256)
+        arguments = XattrArguments(ctypes.addressof(self._value), len(self._value), 0)
+        self._size = ctypes.c_size_t(ctypes.sizeof(arguments))
+        self._arguments = ctypes.byref(arguments)
+
+    def read(self, directory: int, name: bytes) -> bytes | None:
+        """The value, links not followed; None if there is none, or none that can be had."""
+        length = quick_syscall(
+            SYS_GETXATTRAT, directory, name, AT_SYMLINK_NOFOLLOW, self._attribute, self._arguments, self._size
+        )
+        return None if length < 0 else ctypes.string_at(self._value, length)
+
+
+def has_getxattrat() -> bool:
+    """Whether the kernel has the call that `MarkReader` uses."""
+    return MarkReader("user.smbport").read(AT_FDCWD, b"/") is not None or ctypes.get_errno() not in (ENOSYS, EPERM)
+
+
+# The identity of a thread
+
+
+class IdentityNumbers(NamedTuple):
+    setgroups: ctypes.c_long
+    setfsuid: ctypes.c_long
+    setfsgid: ctypes.c_long
+
+
+# The C library's own functions change all threads, so these calls are made by number, and those differ.
+IDENTITY_NUMBERS: Final = {
+    "x86_64": IdentityNumbers(ctypes.c_long(116), ctypes.c_long(122), ctypes.c_long(123)),
+    "aarch64": IdentityNumbers(ctypes.c_long(159), ctypes.c_long(151), ctypes.c_long(152)),
+}
+identity_numbers: Final = IDENTITY_NUMBERS.get(os.uname().machine)
+NO_ID: Final = ctypes.c_long(-1)  # cannot be set, so the call only tells what is set
+
+
+class Credentials:
+    """What a thread needs to act as somebody, ready for the kernel."""
+
+    __slots__ = ("count", "gid", "gid_number", "groups", "uid", "uid_number")
+
+    def __init__(self, uid: int, gid: int, groups: Sequence[int]) -> None:
+        self.uid_number, self.gid_number = uid, gid
+        self.uid, self.gid = ctypes.c_long(uid), ctypes.c_long(gid)
+        self.count = ctypes.c_long(len(groups))
+        self.groups = (ctypes.c_uint32 * len(groups))(*groups)
+
+
+def has_thread_identity() -> bool:
+    """Whether the numbers of the calls are known for this machine."""
+    return identity_numbers is not None
+
+
+def assume_identity(new: Credentials, own: Credentials) -> None:
+    """Let this thread, which acts as `own`, act as `new`: groups first, while it still may, then gid and uid.
+
+    Two of the calls cannot report failure, so the result is asked for.  PermissionError if it is not as wanted;
+    RuntimeError if the thread acts as somebody else already.  In both cases it acts as `own` afterwards.
+    """
+    numbers = identity_numbers
+    assert numbers is not None
+    if quick_syscall(numbers.setgroups, new.count, new.groups):
+        raise failure()
+    quick_syscall(numbers.setfsgid, new.gid)
+    before = quick_syscall(numbers.setfsuid, new.uid)
+    if (
+        before == own.uid_number
+        and quick_syscall(numbers.setfsuid, NO_ID) == new.uid_number
+        and quick_syscall(numbers.setfsgid, NO_ID) == new.gid_number
+    ):
+        return
+    resume_identity(own)
+    if before != own.uid_number:
+        raise RuntimeError("this thread already acts as another account")
+    raise PermissionError(EPERM, "the kernel does not let this thread act as another account")
+
+
+def resume_identity(own: Credentials) -> None:
+    """Let this thread act as the process again: uid first, which gives the rights to set the others back."""
+    numbers = identity_numbers
+    assert numbers is not None
+    quick_syscall(numbers.setfsuid, own.uid)
+    quick_syscall(numbers.setfsgid, own.gid)
+    if quick_syscall(numbers.setgroups, own.count, own.groups):
+        raise failure()

@@ -1,0 +1,52 @@
+"""What may be done on the event loop's own thread, and when.
+
+Reading: RWF_NOWAIT reads what is in the page cache and nothing else.
+
+Writing: ext4 refuses RWF_NOWAIT for buffered writes, and where it is known it refuses whatever allocates, which
+is most of what clients send.  A plain write of a few pages copies them into the page cache and does not wait for
+the disk, with two exceptions.  A page that is to be changed in part and is not cached is read first: that case
+is recognised beforehand (`LinuxFile.needs_a_read`).  And a writer is held up when too much is dirty or the
+journal is full.  That cannot be foreseen but it can be measured: after one slow call the gate below is closed for
+a second, so that a busy disk costs the event loop one pause in a second and not one with each write.  A thread
+hop costs ten times as much as the write itself, so this is worth it.  The same goes for changes of times, mode,
+owner and attributes.
+"""
+
+from errno import EAGAIN
+from time import monotonic_ns
+from typing import Final
+
+from smbport.posix.walk import error
+
+__all__ = ["INLINE_WRITE", "LOCAL_FILE_SYSTEMS", "MEMORY_FILE_SYSTEMS", "ChangeGate"]
+
+INLINE_WRITE: Final = 65536  # bytes; copying more holds up others about as long as a thread hop takes
+
+# File systems whose cached names, files and attributes really are in this machine's memory.
+LOCAL_FILE_SYSTEMS: Final = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "ramfs", "tmpfs", "xfs"))
+MEMORY_FILE_SYSTEMS: Final = frozenset(("ramfs", "tmpfs"))  # they do not know RWF_NOWAIT, and need not
+
+SLOW_NS: Final = 1_000_000  # guessed: a hundred times what such a call takes
+PAUSE_NS: Final = 1_000_000_000  # guessed
+
+
+class ChangeGate:
+    """Closed for a second after a change took long.  One volume has one, whoever it acts as."""
+
+    __slots__ = ("_closed_until_ns",)
+
+    def __init__(self) -> None:
+        self._closed_until_ns = 0
+
+    def enter(self) -> int:
+        """BlockingIOError while closed, else the time, for `leave`."""
+        now_ns = monotonic_ns()
+        if now_ns < self._closed_until_ns:
+            raise error(EAGAIN)
+        return now_ns
+
+    def leave(self, entered_ns: int) -> None:
+        """Close if what was done since `enter` took long."""
+        now_ns = monotonic_ns()
+        if now_ns - entered_ns > SLOW_NS:
+            self._closed_until_ns = now_ns + PAUSE_NS

@@ -1,0 +1,28 @@
+"""Addresses and speeds of this machine's network interfaces."""
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import psutil  # type: ignore[import-untyped]
+
+from smbport.platform import Interface
+
+__all__ = ["find_interfaces"]
+
+
+def find_interfaces() -> Sequence[Interface]:
+    """What clients can reach: all addresses of interfaces that are up, but loopback and link-local ones."""
+    addresses, states = psutil.net_if_addrs(), psutil.net_if_stats()
+    found: list[Interface] = []
+    for name, state in states.items():
+        if not state.isup:
+            continue
+        for entry in addresses.get(name, ()):
+            if entry.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            address = entry.address.partition("%")[0]
+            kind = ip_address(address)
+            if not kind.is_loopback and not kind.is_link_local:
+                found.append(Interface(socket.if_nametoindex(name), address, state.speed * 1_000_000))
+    return found

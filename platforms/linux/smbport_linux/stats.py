@@ -1,0 +1,127 @@
+"""States of files: by statx, which knows the time of birth, and with the marks from `user.DOSATTRIB`."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from smbport.platform import FileKey, Kind, Stat
+from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, parse_marks
+from smbport.posix.files import KINDS
+from smbport_linux.calls import (
+    AT_EMPTY_PATH,
+    AT_SYMLINK_NOFOLLOW,
+    STATX_BTIME,
+    STATX_FIELDS,
+    STATX_WANTED,
+    MarkReader,
+    StatxBuffer,
+    failure,
+    has_getxattrat,
+    new_statx_buffer,
+    statx,
+)
+
+__all__ = [
+    "MarkCache", "add_marks", "read_entry_marks", "read_entry_states", "read_marks", "read_open_state", "tells_birth",
+]  # fmt: skip
+
+unpack: Final = STATX_FIELDS.unpack_from
+makedev: Final = os.makedev
+
+CACHED_MARKS: Final = 16384  # about 5 MB
+SETTLED_NS: Final = 100_000_000  # many ticks of the coarsest clock (10 ms) by which kernels stamp changes
+
+
+def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer) -> Stat:
+    """The state of a directory entry, without marks, by way of a buffer that no other thread uses."""
+    if statx(directory, name, flags, STATX_WANTED, buffer):
+        raise failure()
+    (
+        mask, links, uid, gid, mode, inode, size, blocks,
+        access_s, access_ns, birth_s, birth_ns, change_s, change_ns, write_s, write_ns, major, minor,
+    ) = unpack(buffer)  # fmt: skip
+    access_ns += access_s * 1_000_000_000
+    change_ns += change_s * 1_000_000_000
+    write_ns += write_s * 1_000_000_000
+    if mask & STATX_BTIME:
+        birth_ns += birth_s * 1_000_000_000
+    else:
+        birth_ns = min(access_ns, change_ns, write_ns)
+    return Stat(
+        FileKey(makedev(major, minor), inode), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512, links,
+        mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
+    )  # fmt: skip
+
+
+def read_open_state(fd: int) -> Stat:
+    """The state of what is open, without marks."""
+    return read_state(fd, b"", AT_EMPTY_PATH, new_statx_buffer())
+
+
+def read_entry_states(directory: int, names: Sequence[bytes]) -> list[Stat | None]:
+    """The states of directory entries, without marks and not following links; None for what cannot be had."""
+    buffer = new_statx_buffer()
+    found: list[Stat | None] = []
+    for name in names:
+        try:
+            found.append(read_state(directory, name, AT_SYMLINK_NOFOLLOW, buffer))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def tells_birth(fd: int) -> bool:
+    """Whether the file system records times of birth."""
+    buffer = new_statx_buffer()
+    if statx(fd, b"", AT_EMPTY_PATH, STATX_WANTED, buffer):
+        raise failure()
+    return bool(unpack(buffer)[0] & STATX_BTIME)
+
+
+class MarkCache:
+    """Marks of files that did not change since they were read.
+
+    Setting an attribute moves the time of change.  But two changes within one tick of the kernel's clock leave
+    the same time, so what is read right after a change is not kept: the second may still come.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[FileKey, tuple[int, Marks]] = {}
+
+    def find(self, stat: Stat) -> Marks | None:
+        """What was read when the file was as it is now."""
+        known = self._known.get(stat.key)
+        return known[1] if known is not None and known[0] == stat.change_ns else None
+
+    def keep(self, stat: Stat, marks: Marks) -> None:
+        """Remember marks that were read after `stat`."""
+        if time.time_ns() - stat.change_ns > SETTLED_NS:
+            if len(self._known) >= CACHED_MARKS:
+                self._known.clear()
+            self._known[stat.key] = (stat.change_ns, marks)
+
+
+def add_marks(stat: Stat, marks: Marks) -> None:
+    stat.dos_attributes = marks.dos_attributes
+    if marks.birth_ns is not None:
+        stat.birth_ns = marks.birth_ns
+
+
+def read_marks(target: int | str | bytes, *, follow: bool = True) -> Marks:
+    """The marks of a descriptor or path; none if they cannot be had, whatever the reason."""
+    try:
+        return parse_marks(os.getxattr(target, ATTRIBUTE_NAME, follow_symlinks=follow))
+    except OSError:
+        return NO_MARKS
+
+
+def read_entry_marks(directory: int, names: Sequence[bytes]) -> list[Marks]:
+    """The marks of directory entries that are no links."""
+    if has_getxattrat():
+        read = MarkReader(ATTRIBUTE_NAME).read
+        values = [read(directory, name) for name in names]
+        return [NO_MARKS if value is None else parse_marks(value) for value in values]
+    return [read_marks(b"/proc/self/fd/%d/%s" % (directory, name), follow=False) for name in names]

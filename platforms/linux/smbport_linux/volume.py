@@ -1,0 +1,313 @@
+"""A volume of Linux: names found by openat2, states by statx, marks in an attribute, changes by the user."""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from errno import EAGAIN, EEXIST, EINVAL, ENOSYS, ENXIO, EOPNOTSUPP
+from mmap import PAGESIZE
+from stat import S_IMODE, S_ISREG, S_ISVTX
+from threading import Lock
+from typing import Final
+
+from smbport.platform import ACCESS_READ, Account, Directory, Features, File, Kind, Space, Stat, Volume
+from smbport.posix.dosattrib import ATTRIBUTE_NAME, Marks, pack_marks
+from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.volume import CREATE_FLAGS, LIST, OPEN_FLAGS, PosixVolume, find_features, may_pass_sticky
+from smbport.posix.walk import Root, Walker, check_path, error
+from smbport_linux.beneath import Opener, knows_cached_names
+from smbport_linux.calls import Credentials, may_change, rename_noreplace
+from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
+from smbport_linux.identity import Rights
+from smbport_linux.inline import LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
+from smbport_linux.mounts import find_file_system
+from smbport_linux.stats import (
+    MarkCache,
+    add_marks,
+    read_entry_marks,
+    read_entry_states,
+    read_marks,
+    read_open_state,
+    tells_birth,
+)
+
+__all__ = ["LinuxVolume", "find_linux_features"]
+
+PATH_ONLY: Final = os.O_PATH | os.O_CLOEXEC
+CASELESS_FILE_SYSTEMS: Final = frozenset(("exfat", "msdos", "vfat"))  # also where no name is there to tell
+MARKED_KINDS: Final = (Kind.FILE, Kind.DIRECTORY)  # Linux allows user attributes on nothing else
+
+
+class LinuxVolume(PosixVolume):
+    """A directory tree of the host."""
+
+    __slots__ = (
+        "_device", "_is_view", "_marks", "_marks_lock", "_opener", "_own", "_reads", "_uid", "gate", "page_size",
+    )  # fmt: skip
+
+    def __init__(self, root: Root, features: Features, umask: int, walker: Walker, own: Credentials) -> None:
+        super().__init__(root, features, umask)
+        self.walker = walker
+        self.gate = ChangeGate()
+        self.page_size = max(PAGESIZE, os.fstatvfs(root.fd).f_bsize)
+        self._device = os.fstat(root.fd).st_dev
+        self._reads = READS_PLAIN if features.file_system in MEMORY_FILE_SYSTEMS else READS_NOWAIT
+        self._marks = MarkCache()
+        self._marks_lock = Lock()
+        self._own = own
+        self._uid = own.uid_number
+        self._is_view = False
+        self._opener: Opener | None = None  # to find names inline
+        if features.inline_io and isinstance(walker, Opener) and knows_cached_names():
+            self._opener = walker
+
+    def acting_as(self, account: Account) -> Volume:
+        view = copy.copy(self)
+        view._is_view = True
+        view.rights = Rights(Credentials(account.uid, account.gid, account.groups), self._own)
+        view._uid = account.uid
+        return view
+
+    # What open files ask for.  Marks are read as the server: whoever may see a file may see that it is hidden,
+    # also if its permissions do not let him read user attributes.
+
+    def state(self, fd: int, *, path_only: bool) -> Stat:
+        stat = read_open_state(fd)
+        if self.features.stores_marks and stat.kind in MARKED_KINDS:
+            marks = self._marks.find(stat)
+            if marks is None:
+                marks = read_marks(f"/proc/self/fd/{fd}" if path_only else fd)
+                self._marks.keep(stat, marks)
+            add_marks(stat, marks)
+        return stat
+
+    def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
+        encoded = [os.fsencode(name) for name in names]
+        with self.rights:
+            found = read_entry_states(directory, encoded)
+        if self.features.stores_marks:
+            self._add_entry_marks(directory, encoded, found)
+        return found
+
+    def _add_entry_marks(self, directory: int, names: list[bytes], found: list[Stat | None]) -> None:
+        unknown: list[tuple[bytes, Stat]] = []
+        for name, stat in zip(names, found, strict=True):
+            if stat is None or stat.kind not in MARKED_KINDS:
+                continue
+            marks = self._marks.find(stat)
+            if marks is None:
+                unknown.append((name, stat))
+            else:
+                add_marks(stat, marks)
+        if unknown:
+            read = read_entry_marks(directory, [name for name, _ in unknown])
+            for (_, stat), marks in zip(unknown, read, strict=True):
+                self._marks.keep(stat, marks)
+                add_marks(stat, marks)
+
+    def store_marks(self, node: PosixNode, dos_attributes: int | None, birth_ns: int | None, *, wait: bool) -> None:
+        target, _ = node.where()
+        if not self._marks_lock.acquire(blocking=wait):
+            raise error(EAGAIN)
+        try:
+            stored = read_marks(target)
+            marks = Marks(
+                stored.dos_attributes if dos_attributes is None else dos_attributes,
+                stored.birth_ns if birth_ns is None else birth_ns,
+            )
+            if marks != stored:
+                with self.rights:
+                    os.setxattr(target, ATTRIBUTE_NAME, pack_marks(marks))
+        finally:
+            self._marks_lock.release()
+
+    # Looking and opening
+
+    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+        with self.rights:
+            fd = self._open(check_path(path), PATH_ONLY, follow=follow, wait=wait)
+        try:
+            return self.state(fd, path_only=True)
+        finally:
+            os.close(fd)
+
+    def open(self, path: str, access: int, *, follow: bool = True, wait: bool = False) -> File | Directory:
+        with self.rights:
+            fd, path_only = self._open_anything(check_path(path), access, follow=follow, wait=wait)
+            try:
+                stat = read_open_state(fd)
+                if path_only and stat.kind == Kind.DIRECTORY:
+                    fd, path_only = make_listable(fd)
+            except OSError:
+                os.close(fd)
+                raise
+        if stat.kind == Kind.DIRECTORY:
+            return self._new_directory(fd, path, stat, path_only=path_only)
+        if access and stat.kind != Kind.FILE:
+            os.close(fd)
+            raise error(ENXIO)
+        return self._new_file(fd, stat, path_only=path_only)
+
+    def _open_anything(self, path: bytes, access: int, *, follow: bool, wait: bool) -> tuple[int, bool]:
+        """A descriptor of what `path` names, and whether it is O_PATH only."""
+        if not access:
+            return self._open(path, PATH_ONLY, follow=follow, wait=wait), True
+        try:
+            return self._open(path, OPEN_FLAGS[access], follow=follow, wait=wait), False
+        except IsADirectoryError:
+            if access & ACCESS_READ:
+                return self._open(path, LIST, follow=follow, wait=wait), False
+            return self._open(path, PATH_ONLY | os.O_DIRECTORY, follow=follow, wait=wait), True
+
+    def _open(self, path: bytes, flags: int, *, follow: bool, wait: bool) -> int:
+        if not wait:
+            if self._opener is None:
+                raise error(EAGAIN)
+            return self._opener.open_cached(path, flags, follow=follow)
+        try:
+            return self.walker.open(path, flags, follow=follow)
+        except BlockingIOError:
+            return self._open_leased(path, flags, follow=follow)
+
+    def _open_leased(self, path: bytes, flags: int, *, follow: bool) -> int:
+        """Wait until a local program has given back its lease (fcntl F_SETLEASE); the kernel sees to it."""
+        fd = self.walker.open(path, PATH_ONLY, follow=follow)
+        try:
+            if not S_ISREG(os.fstat(fd).st_mode):
+                raise error(ENXIO)
+            return os.open(f"/proc/self/fd/{fd}", flags & ~os.O_NONBLOCK)
+        finally:
+            os.close(fd)
+
+    def _new_file(self, fd: int, stat: Stat, *, path_only: bool = False) -> LinuxFile:
+        own = stat.key.device == self._device
+        # In another file system mounted below this one, the kernel says what RWF_NOWAIT may read.
+        reads = self._reads if own else READS_NOWAIT
+        inline = own and self.features.inline_io
+        return LinuxFile(fd, self, reads, inline=inline, path_only=path_only)
+
+    def _new_directory(self, fd: int, path: str, stat: Stat, *, path_only: bool) -> LinuxDirectory:
+        inline = stat.key.device == self._device and self.features.inline_io
+        return LinuxDirectory(fd, self, path, inline=inline, path_only=path_only)
+
+    # Changing names
+
+    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+        check_wait(wait)
+        if not path:
+            raise error(EEXIST)
+        encoded = check_path(path)
+        with self.rights:
+            fd = self.walker.open(encoded, CREATE_FLAGS[access], mode)
+            self._complete_mode(fd, encoded, mode)
+        return self._new_file(fd, read_open_state(fd))
+
+    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+        check_wait(wait)
+        if not path:
+            raise error(EEXIST)
+        encoded = check_path(path)
+        with self.rights:
+            parent, name = self.walker.parent(encoded)
+            try:
+                os.mkdir(name, mode, dir_fd=parent)
+                fd = os.open(name, PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+            finally:
+                os.close(parent)
+            self._complete_mode(fd, encoded, mode)
+            fd, path_only = make_listable(fd)
+        return self._new_directory(fd, path, read_open_state(fd), path_only=path_only)
+
+    def _complete_mode(self, fd: int, path: bytes, mode: int) -> None:
+        """Give something new the bits that the umask has taken, unless it was not the umask but an inherited ACL."""
+        if not mode & self.umask:
+            return
+        try:
+            parent, _ = self.walker.parent(path)
+            try:
+                if not has_default_acl(parent):
+                    os.chmod(f"/proc/self/fd/{fd}", S_IMODE(os.fstat(fd).st_mode) | mode)
+            finally:
+                os.close(parent)
+        except OSError:
+            os.close(fd)
+            raise
+
+    def rename_exclusive(self, old_parent: int, old: bytes, new_parent: int, new: bytes) -> None:
+        try:
+            rename_noreplace(old_parent, old, new_parent, new)
+        except OSError as reason:
+            if reason.errno not in (EINVAL, ENOSYS):
+                raise
+            super().rename_exclusive(old_parent, old, new_parent, new)
+
+    def may_remove(self, path: str, *, wait: bool = False) -> bool:
+        if not path:
+            return False
+        encoded = check_path(path)
+        with self.rights:
+            parent, name = self._parent(encoded, wait=wait)
+            try:
+                if not wait and os.stat(b".", dir_fd=parent).st_mode & S_ISVTX:
+                    raise error(EAGAIN)  # then it depends on the entry, which may have to be looked up
+                return may_change(parent) and may_pass_sticky(parent, name, self._uid)
+            finally:
+                os.close(parent)
+
+    def _parent(self, path: bytes, *, wait: bool) -> tuple[int, bytes]:
+        if wait:
+            return self.walker.parent(path)
+        if self._opener is None:
+            raise error(EAGAIN)
+        return self._opener.parent_cached(path)
+
+    # The volume as a whole
+
+    def space(self, *, wait: bool = False) -> Space:
+        return super().space(wait=wait or self.features.inline_io)  # local file systems keep count in memory
+
+    def close(self) -> None:
+        if self._is_view:
+            return
+        super().close()
+
+
+def make_listable(fd: int) -> tuple[int, bool]:
+    """Exchange an O_PATH descriptor of a directory for one that lists it, if this thread may; and whether not."""
+    try:
+        listable = os.open(f"/proc/self/fd/{fd}", LIST)
+    except PermissionError:
+        return fd, True
+    os.close(fd)
+    return listable, False
+
+
+def has_default_acl(directory: int) -> bool:
+    try:
+        return bool(os.getxattr(f"/proc/self/fd/{directory}", "system.posix_acl_default"))
+    except OSError:  # there is none, or the file system has no ACLs
+        return False
+
+
+def find_linux_features(root: Root) -> Features:
+    """Facts of the volume, all found without writing to it."""
+    plain = find_features(root)
+    file_system = find_file_system(root.fd)
+    is_local = file_system in LOCAL_FILE_SYSTEMS
+    return replace(
+        plain,
+        file_system=file_system,
+        case_sensitive=plain.case_sensitive and file_system not in CASELESS_FILE_SYSTEMS,
+        birth_time=tells_birth(root.fd),
+        stores_marks=keeps_attributes(root),
+        rename_exclusive=is_local,  # others may lack it, and must not be written to just to find out
+        inline_io=is_local,
+    )
+
+
+def keeps_attributes(root: Root) -> bool:
+    try:
+        os.getxattr(f"/proc/self/fd/{root.fd}", ATTRIBUTE_NAME)
+    except OSError as reason:
+        return reason.errno != EOPNOTSUPP
+    return True

@@ -1,0 +1,109 @@
+"""smbport_linux.attributes"""
+
+import errno
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from smbport.platform import ACCESS_NONE, ACCESS_READ
+from smbport.testing.memory import MemoryPlatform
+from smbport_linux.attributes import LinuxAttributes
+from smbport_linux.volume import LinuxVolume
+
+attributes = LinuxAttributes()
+
+
+@pytest.fixture(autouse=True)
+def supported(volume: LinuxVolume) -> None:
+    if not volume.features.stores_marks:
+        pytest.skip(f"{volume.features.file_system} keeps no user attributes")
+
+
+def fails(number: int, function, *args) -> None:
+    with pytest.raises(OSError) as caught:
+        function(*args, wait=True)
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("access", [ACCESS_NONE, ACCESS_READ])
+@pytest.mark.parametrize("path", ["file", "dir"])
+def test_attributes(volume: LinuxVolume, share: Path, path: str, access: int):
+    (share / "file").touch()
+    (share / "dir").mkdir()
+    with closing(volume.open(path, access, wait=True)) as node:
+        assert attributes.names(node, wait=True) == []
+        assert attributes.get(node, "a", wait=True) is None
+        attributes.set(node, "a", b"1", wait=True)
+        attributes.set(node, "Ünï \udcff", b"", wait=True)
+        attributes.set(node, "a", b"\0" * 1000, wait=True)
+        assert sorted(attributes.names(node, wait=True)) == ["a", "Ünï \udcff"]
+        assert attributes.get(node, "a", wait=True) == bytes(1000)
+        assert attributes.get(node, "Ünï \udcff", wait=True) == b""
+        assert os.getxattr(share / path, "user.a") == bytes(1000)
+        attributes.remove(node, "a", wait=True)
+        fails(errno.ENOENT, attributes.remove, node, "a")
+        assert attributes.names(node, wait=True) == ["Ünï \udcff"]
+
+
+def test_what_servers_keep_is_hidden(volume: LinuxVolume, share: Path):
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        file.set_marks(2, None, wait=True)
+        os.setxattr(share / "file", "user.DosStream.x:$DATA", b"stream")
+        if not os.geteuid():
+            os.setxattr(share / "file", "trusted.x", b"not the user's")
+        assert attributes.names(file, wait=True) == []
+        for name in ("DOSATTRIB", "DosStream.x:$DATA", "SAMBA_PAI"):
+            assert attributes.get(file, name, wait=True) is None
+            fails(errno.EPERM, attributes.set, file, name, b"x")
+            fails(errno.ENOENT, attributes.remove, file, name)
+        attributes.set(file, "DOSATTRIBUTES", b"another", wait=True)
+        assert attributes.names(file, wait=True) == ["DOSATTRIBUTES"]
+        assert file.stat().dos_attributes == 2
+
+
+def test_what_does_not_fit(volume: LinuxVolume, share: Path):
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        fails(errno.E2BIG, attributes.set, file, "a", bytes(attributes.max_value + 1))
+        for name in ("a\0b", "\ud800"):
+            fails(errno.EINVAL, attributes.set, file, name, b"x")
+            fails(errno.EINVAL, attributes.get, file, name)
+        with pytest.raises(OSError):  # noqa: PT011  (ERANGE)
+            attributes.set(file, "n" * 251, b"x", wait=True)
+        assert attributes.names(file, wait=True) == []
+
+
+def test_a_link_has_none(volume: LinuxVolume, share: Path):
+    (share / "link").symlink_to("../secret")
+    os.setxattr(share.parent / "secret", "user.a", b"secret")
+    with closing(volume.open("link", ACCESS_NONE, follow=False, wait=True)) as link:
+        assert attributes.names(link, wait=True) == []
+        fails(errno.EPERM, attributes.set, link, "a", b"x")
+        assert attributes.get(link, "a", wait=True) is None
+    assert os.getxattr(share.parent / "secret", "user.a") == b"secret"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="acting as another account takes root")
+def test_as_the_user(volume: LinuxVolume, share: Path, user):
+    view = volume.acting_as(user)
+    (share / "file").touch(0o644)
+    os.setxattr(share / "file", "user.a", b"1")
+    with closing(view.open("file", ACCESS_READ, wait=True)) as file:
+        assert attributes.get(file, "a", wait=True) == b"1"
+        fails(errno.EACCES, attributes.set, file, "a", b"2")
+        fails(errno.EACCES, attributes.remove, file, "a")
+        (share / "file").chmod(0o600)
+        fails(errno.EACCES, attributes.get, file, "a")
+
+
+def test_all_wait_and_take_their_own_handles_only(volume: LinuxVolume, share: Path):
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        for call, args in (
+            (attributes.names, ()), (attributes.get, ("a",)), (attributes.set, ("a", b"")), (attributes.remove, ("a",)),
+        ):  # fmt: skip
+            with pytest.raises(BlockingIOError):
+                call(file, *args)
+    foreign = MemoryPlatform().open_volume("x").create("file", 3, 0o600, wait=True)
+    fails(errno.EINVAL, attributes.names, foreign)

@@ -1,0 +1,274 @@
+"""smbport_linux.files: what is done inline, and what is not."""
+
+import errno
+import os
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE
+from smbport_linux import files, inline
+from smbport_linux.files import READS_WAIT
+from smbport_linux.inline import INLINE_WRITE
+from smbport_linux.volume import LinuxVolume
+
+MIB = 1 << 20
+
+
+def waits(function, *args, **keywords) -> None:
+    with pytest.raises(BlockingIOError):
+        function(*args, **keywords)
+
+
+@pytest.fixture(autouse=True)
+def local(volume: LinuxVolume, monkeypatch) -> None:
+    if not volume.features.inline_io:
+        pytest.skip(f"nothing is done inline on {volume.features.file_system}")
+    monkeypatch.setattr(inline, "SLOW_NS", 1 << 62)  # a busy disk is no reason for a test to fail
+
+
+def drop_cache(path: Path) -> None:
+    """Leave nothing of a file in the page cache."""
+    fd = os.open(path, os.O_RDWR)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+@pytest.mark.parametrize("length", [1, 4096, 20000, MIB])
+def test_cached_data_is_read_inline(volume: LinuxVolume, share: Path, length: int):
+    data = os.urandom(length)
+    (share / "file").write_bytes(data)
+    with closing(volume.open("file", ACCESS_READ, wait=True)) as file:
+        assert file.read_at(0, length) == data
+        assert file.read_at(0, length + 1) == data
+        assert file.read_at(length // 2, length) == data[length // 2 :]
+        assert file.read_at(length, length) == b""
+        assert file.read_at(length + 5, 1) == b""
+        assert file.read_at(0, 0) == b""
+        assert type(file.read_at(0, length)) is bytes
+
+
+@pytest.mark.parametrize("length", [4096, 5000, MIB])
+@pytest.mark.parametrize("cached", [0, 4096])
+def test_data_on_disk_is_not_read_inline(volume: LinuxVolume, share: Path, length: int, cached: int):
+    """Nor is the part returned that is cached: that would look like the end of the file."""
+    if volume.features.file_system in inline.MEMORY_FILE_SYSTEMS:
+        pytest.skip("there is no disk below")
+    data = os.urandom(MIB)
+    (share / "file").write_bytes(data)
+    drop_cache(share / "file")
+    with closing(volume.open("file", ACCESS_READ, wait=True)) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # no read-ahead
+        assert file.read_at(0, cached, wait=True) == data[:cached]
+        assert file.read_at(0, cached) == data[:cached]
+        if length > cached:
+            waits(file.read_at, 0, length)
+        assert file.read_at(0, length, wait=True) == data[:length]
+
+
+def test_a_file_system_without_nowait_is_not_asked_again(volume: LinuxVolume, share: Path, monkeypatch):
+    (share / "file").write_bytes(b"text")
+    with closing(volume.open("file", ACCESS_READ, wait=True)) as file:
+
+        def read_nowait(*_):
+            raise OSError(errno.EOPNOTSUPP, "no")
+
+        monkeypatch.setattr(files, "read_nowait", read_nowait)
+        file._reads = files.READS_NOWAIT
+        waits(file.read_at, 0, 4)
+        assert file._reads == READS_WAIT
+        waits(file.read_at, 0, 4)
+        assert file.read_at(0, 4, wait=True) == b"text"
+
+
+def test_other_errors_of_reading_are_told(volume: LinuxVolume, share: Path):
+    (share / "file").touch()
+    with closing(volume.open("file", ACCESS_WRITE, wait=True)) as file, pytest.raises(OSError) as caught:
+        file.read_at(0, 1)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_small_writes_are_made_inline(volume: LinuxVolume, share: Path):
+    with closing(volume.create("file", ACCESS_WRITE, 0o600, wait=True)) as file:
+        assert file.write_at(0, bytes(INLINE_WRITE)) == INLINE_WRITE
+        assert file.write_at(INLINE_WRITE, b"behind the end, and not aligned") == 31
+        waits(file.write_at, 0, bytes(INLINE_WRITE + 1))
+        waits(file.write_at, 0, b"x", through=True)
+        assert file.stat().size == INLINE_WRITE + 31
+
+
+@pytest.mark.parametrize(("offset", "length"), [(10, 20), (0, 20), (4000, 96), (4000, 4192), (4096, 4200)])
+def test_a_write_that_must_read_first_is_not_made_inline(volume: LinuxVolume, share: Path, offset: int, length: int):
+    if volume.features.file_system in inline.MEMORY_FILE_SYSTEMS:
+        pytest.skip("there is nothing to be read")
+    data = bytearray(os.urandom(MIB))
+    (share / "file").write_bytes(data)
+    drop_cache(share / "file")
+    new = b"x" * length
+    with closing(volume.open("file", ACCESS_READ | ACCESS_WRITE, wait=True)) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        waits(file.write_at, offset, new)
+        assert file.write_at(offset, new, wait=True) == length
+        data[offset : offset + length] = new
+        assert file.write_at(offset, new) == length  # cached now
+        assert file.write_at(8192 * 4, new[:0] + bytes(8192)) == 8192  # whole pages need no reading
+        data[8192 * 4 : 8192 * 5] = bytes(8192)
+    assert (share / "file").read_bytes() == data
+
+
+def test_a_handle_for_writing_only_cannot_tell_what_is_cached(volume: LinuxVolume, share: Path):
+    if volume.features.file_system in inline.MEMORY_FILE_SYSTEMS:
+        pytest.skip("there it does not matter")
+    (share / "file").write_bytes(bytes(8192))
+    with closing(volume.open("file", ACCESS_WRITE, wait=True)) as file:
+        waits(file.write_at, 5, b"x")
+        assert file.write_at(4096, bytes(4096)) == 4096
+        assert file.write_at(8192, b"appended") == 8
+
+
+def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolume, share: Path, monkeypatch):
+    now_ns = 10**9
+    monkeypatch.setattr(inline, "SLOW_NS", 1000)
+    monkeypatch.setattr(inline, "monotonic_ns", lambda: now_ns)
+    real = os.pwrite
+
+    def slow_write(*args):
+        nonlocal now_ns
+        now_ns += inline.SLOW_NS + 1
+        return real(*args)
+
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
+        assert file.write_at(0, b"fast") == 4
+        assert file.write_all(0, b"x", slow_write) == 1
+        assert file.write_at(0, b"fast") == 4  # that one was not inline
+        monkeypatch.setattr(file.__class__, "write_all", lambda self, offset, data: slow_write(self._fd, data, offset))
+        assert file.write_at(0, b"slow") == 4
+        for node in (file, top):
+            waits(node.set_times, 0, 0)
+            waits(node.set_mode, 0o700)
+            waits(node.set_owner, None, None)
+            waits(node.set_marks, 1, None)
+        waits(file.write_at, 0, b"x")
+        assert file.read_at(0, 4) == b"slow"
+        now_ns += inline.PAUSE_NS
+        assert file.write_at(0, b"fast") == 4
+
+
+def test_changes_are_made_inline(volume: LinuxVolume, share: Path):
+    (share / "file").touch()
+    (share / "dir").mkdir()
+    for path in ("file", "dir"):
+        for access in (ACCESS_NONE, ACCESS_READ):
+            with closing(volume.open(path, access)) as node:
+                node.set_times(10**18, None)
+                node.set_mode(0o700)
+                node.set_owner(None, None)
+                if volume.features.stores_marks:
+                    node.set_marks(2, 10**18)
+                assert (node.stat().access_ns, node.stat().mode) == (10**18, 0o700)
+
+
+def test_what_always_waits(volume: LinuxVolume, share: Path):
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
+        waits(file.resize, 5)
+        waits(file.allocate, 5)
+        waits(file.sync)
+        waits(top.sync)
+        waits(top.entries, 5)
+        waits(volume.create, "new", 3, 0o600)
+        waits(volume.make_directory, "new", 0o700)
+        waits(volume.rename, "file", "new", replace=True)
+        waits(volume.link, "file", "new")
+        waits(volume.remove, "file", file.stat().key)
+        waits(volume.sync_directory_of, "file")
+    assert os.listdir(share) == ["file"]
+    assert (share / "file").stat().st_size == 0
+
+
+def test_handles_in_another_file_system_below(volume: LinuxVolume, share: Path, mounted):
+    """What is known of the volume's own file system is not believed of one mounted in it."""
+    mounted(share / "mnt", "size=1m")
+    (share / "mnt/file").write_text("text")
+    waits(volume.open, "mnt/file", ACCESS_READ)
+    with closing(volume.open("mnt/file", 3, wait=True)) as file:
+        waits(file.write_at, 0, b"x")
+        waits(file.set_times, 0, 0)
+        waits(file.read_at, 0, 4)  # tmpfs does not know RWF_NOWAIT
+        assert file.read_at(0, 4, wait=True) == b"text"
+
+
+def test_memory_file_systems(platform, share: Path, mounted):
+    mounted(share, "size=1m")
+    with closing(platform.open_volume(str(share))) as volume:
+        assert volume.features.file_system == "tmpfs"
+        with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+            assert file.write_at(3, b"text") == 4
+            assert file.write_at(5, b"xt") == 2
+            assert file.read_at(0, 100) == b"\0\0\0text"
+
+
+def test_a_full_volume(platform, share: Path, mounted):
+    mounted(share, "size=256k")
+    with closing(platform.open_volume(str(share))) as volume, closing(volume.create("f", 3, 0o600, wait=True)) as file:
+        for through in (False, True):
+            file.resize(0, wait=True)
+            written = file.write_at(0, bytes(MIB), through=through, wait=True)
+            assert 0 < written < MIB
+            assert file.stat().size == written
+            with pytest.raises(OSError) as caught:
+                file.write_at(written, bytes(MIB), through=through, wait=True)
+            assert caught.value.errno == errno.ENOSPC
+        with pytest.raises(OSError) as caught:
+            file.allocate(2 * MIB, wait=True)
+        assert caught.value.errno == errno.ENOSPC
+        assert file.stat().size == written
+
+
+def test_a_file_system_without_reservation_checks_the_free_space(volume: LinuxVolume, share: Path, monkeypatch):
+    def cannot(*_):
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    monkeypatch.setattr(files, "keep_size_allocate", cannot)
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        file.allocate(4096, wait=True)
+        with pytest.raises(OSError) as caught:
+            file.allocate(1 << 60, wait=True)
+        assert caught.value.errno == errno.ENOSPC
+        monkeypatch.undo()
+        file.allocate(65536, wait=True)
+        assert (file.stat().size, file.stat().allocated >= 65536) == (0, True)
+        monkeypatch.setattr(files, "keep_size_allocate", lambda *_: os.read(-1, 1))
+        with pytest.raises(OSError) as caught:
+            file.allocate(1, wait=True)
+        assert caught.value.errno == errno.EBADF
+
+
+def test_a_lease_of_a_local_program_is_waited_for_in_a_thread_only(volume: LinuxVolume, share: Path):
+    (share / "file").write_text("text")
+    holder = subprocess.Popen(
+        ["/usr/bin/env", "python3", "-c", LEASE_HOLDER, share / "file"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        waits(volume.open, "file", ACCESS_READ)
+        with closing(volume.open("file", ACCESS_READ, wait=True)) as file:
+            assert file.read_at(0, 4) == b"text"
+    finally:
+        holder.communicate()
+    assert holder.returncode == 0
+
+
+LEASE_HOLDER = """
+import fcntl, os, signal, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+signal.signal(signal.SIGIO, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+signal.sigwait([signal.SIGIO])
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+"""
