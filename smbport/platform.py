@@ -289,6 +289,9 @@ class Identity(Protocol):
     def find_account(self, name: str, *, wait: bool = False) -> Account | None:
         """The system account of that name with its groups; None if there is none."""
 
+    def find_group(self, name: str, *, wait: bool = False) -> int | None:
+        """The number of the system group of that name; None if there is none."""
+
     def become(self, account: Account) -> AbstractContextManager[None]:
         """For the length of a `with` block, this thread (and no other) has the rights of `account`."""
 

@@ -6,20 +6,14 @@ something that would wait; only then does it become a task of its own.
 
 from collections.abc import Callable, Generator
 from types import coroutine
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
-__all__ = ["Blocking", "Event", "Step", "Waiting", "blocking", "waiting"]
+from smbport.state.server import Event
+
+__all__ = ["Blocking", "Step", "Waiting", "blocking", "waiting"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Event(Protocol):
-    """Something that happens once; made by the server so that handlers need not know trio."""
-
-    def is_set(self) -> bool: ...
-
-    def set(self) -> None: ...
 
 
 class Blocking:

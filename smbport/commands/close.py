@@ -1,0 +1,67 @@
+"""CLOSE, and the removal of names whose last open went.  [MS-SMB2] 3.3.5.10"""
+
+from typing import Final
+
+from smbport.commands.attributes import file_attributes
+from smbport.commands.call import Call, Reply, log
+from smbport.commands.steps import blocking
+from smbport.state.open import FileOpen
+from smbport.state.server import Server
+from smbport.wire.constants import CloseFlag
+from smbport.wire.file import CloseRequest, CloseResponse
+from smbport.wire.text import filetime_from_ns
+
+__all__ = ["close", "delete_name"]
+
+_PLAIN: Final = Reply(
+    CloseResponse(
+        flags=0, creation_time=0, last_access_time=0, last_write_time=0, change_time=0, allocation_size=0,
+        end_of_file=0, file_attributes=0,
+    )
+)  # fmt: skip
+
+
+async def close(call: Call, request: CloseRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.10"""
+    opened = call.opened
+    assert opened is not None
+    reply = _PLAIN
+    if request.flags & CloseFlag.POSTQUERY_ATTRIB and isinstance(opened, FileOpen):
+        reply = _attributes_of(opened)
+    if call.server.close_open(opened):
+        assert isinstance(opened, FileOpen)
+        await delete_name(call.server, opened)
+    return reply
+
+
+def _attributes_of(opened: FileOpen) -> Reply:
+    stat = opened.node.stat()
+    return Reply(
+        CloseResponse(
+            flags=CloseFlag.POSTQUERY_ATTRIB,
+            creation_time=filetime_from_ns(stat.birth_ns),
+            last_access_time=filetime_from_ns(stat.access_ns),
+            last_write_time=filetime_from_ns(stat.write_ns),
+            change_time=filetime_from_ns(stat.change_ns),
+            allocation_size=0 if opened.is_directory else stat.allocated,
+            end_of_file=0 if opened.is_directory else stat.size,
+            file_attributes=file_attributes(stat, opened.path),
+        )
+    )
+
+
+async def delete_name(server: Server, opened: FileOpen) -> None:
+    """Remove the name of a file whose last open is gone and that was marked for deletion.
+
+    The CLOSE has succeeded whatever happens here; what keeps the name alive (a local program filled the
+    directory, the rights changed) can only be told to the administrator.
+    """
+    volume = opened.tree.volume
+    assert volume is not None
+    shared = opened.shared
+    try:
+        await blocking(volume.remove, shared.path, shared.key, directory=opened.is_directory)
+    except OSError as error:
+        log.warning("%s could not be deleted at close by %s: %s", shared.path, opened.session_name, error)
+    finally:
+        server.files.forget(shared)

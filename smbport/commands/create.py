@@ -1,0 +1,301 @@
+"""CREATE: from a name to an open.  [MS-SMB2] 3.3.5.9
+
+The steps, one function each:
+
+    check_request     what can be refused without looking at the file system
+    parse_contexts    create contexts that are understood; malformed ones refuse the request
+    plan              access, disposition and options as the platform steps need them
+    open_node         find, open or make the file: the only step that may leave for a thread
+    join              share modes, pending delete, and the new Open
+    overwrite         truncate, if the disposition says so
+    respond           the response and its contexts
+"""
+
+from typing import Final
+
+from smbport.commands.attributes import file_attributes
+from smbport.commands.call import Call, Reply, log
+from smbport.commands.contexts.request import Contexts, parse_contexts
+from smbport.commands.contexts.response import response_contexts
+from smbport.commands.open_node import Opened, Plan, open_node
+from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
+from smbport.commands.steps import blocking
+from smbport.pipes.pipe import open_pipe
+from smbport.pipes.server_info import ServerInfo, ShareInfo
+from smbport.platform import Kind
+from smbport.state.names import FileName, parse_file_name
+from smbport.state.open import FileOpen, PipeOpen
+from smbport.state.server import Server
+from smbport.state.tree import TreeConnect
+from smbport.wire.constants import (
+    Access,
+    CreateAction,
+    CreateDisposition,
+    CreateOption,
+    FileAttribute,
+    ImpersonationLevel,
+    ShareAccess,
+)
+from smbport.wire.create import CreateRequest, CreateResponse, create_contexts, create_name, pack_create_response
+from smbport.wire.status import Status, StatusError
+from smbport.wire.text import filetime_from_ns
+
+__all__ = ["create"]
+
+_OVERWRITING: Final = (CreateDisposition.SUPERSEDE, CreateDisposition.OVERWRITE, CreateDisposition.OVERWRITE_IF)
+_SETTABLE: Final = (
+    FileAttribute.READONLY | FileAttribute.HIDDEN | FileAttribute.SYSTEM | FileAttribute.ARCHIVE
+    | FileAttribute.TEMPORARY | FileAttribute.OFFLINE | FileAttribute.NOT_CONTENT_INDEXED
+)  # fmt: skip
+_KNOWN_ATTRIBUTES: Final = 0x00007FB7 | FileAttribute.INTEGRITY_STREAM | FileAttribute.NO_SCRUB_DATA
+_KNOWN_ACCESS: Final = 0xF31F01FF
+_SHARE_MASK: Final = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
+_GENERIC: Final = (
+    (Access.GENERIC_READ, Access.FILE_GENERIC_READ),
+    (Access.GENERIC_WRITE, Access.FILE_GENERIC_WRITE),
+    (Access.GENERIC_EXECUTE, Access.FILE_GENERIC_EXECUTE),
+    (Access.GENERIC_ALL, Access.FILE_ALL_ACCESS),
+)
+# What cannot be asked for through a share that is read-only.
+_CHANGING_ACCESS: Final = (
+    Access.WRITE_DATA | Access.APPEND_DATA | Access.WRITE_EA | Access.WRITE_ATTRIBUTES | Access.DELETE
+    | Access.DELETE_CHILD | Access.WRITE_DAC | Access.WRITE_OWNER
+)  # fmt: skip
+
+
+async def create(call: Call, request: CreateRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.9"""
+    tree = call.tree_connect
+    call.server.check_room_for_open(call.session)
+    check_request(request)
+    text = create_name(call.message, request)
+    if tree.volume is None:
+        return _create_pipe(call, tree, request, text)
+    limit = call.server.settings.limits.create_contexts
+    contexts = parse_contexts(create_contexts(call.message, request, limit=limit))
+    name = parse_file_name(text)
+    plan = make_plan(tree, request, name, contexts)
+    try:
+        opened = await blocking(open_node, tree.volume, plan)
+    except PermissionError:
+        _explain_refusal(tree, plan)
+        raise
+    if call.session.trees.get(tree.tree_id) is not tree:  # the tree went while a thread was busy
+        opened.node.close()
+        raise StatusError(Status.NETWORK_NAME_DELETED)
+    joined = join(call.server, tree, request, plan, opened)
+    if opened.action in (CreateAction.OVERWRITTEN, CreateAction.SUPERSEDED):
+        try:
+            await blocking(_overwrite, joined, opened, plan)
+        except OSError:
+            call.server.close_open(joined)
+            raise
+    call.chain.file_id = (joined.persistent_id, joined.volatile_id)
+    return respond(call, joined, opened, plan, contexts)
+
+
+def check_request(request: CreateRequest) -> None:
+    """What [MS-SMB2] 3.3.5.9 and [MS-FSA] 2.1.5.1 refuse by the look of the request."""
+    if request.impersonation_level > ImpersonationLevel.DELEGATE:
+        raise StatusError(Status.BAD_IMPERSONATION_LEVEL)
+    options = request.create_options
+    for option, status in REFUSED_OPTIONS.items():
+        if options & option:
+            raise StatusError(status, f"create option 0x{option:x}")
+    bad = (
+        request.create_disposition > CreateDisposition.OVERWRITE_IF
+        or request.share_access & ~_SHARE_MASK
+        or options & 0xFF000000
+        or request.file_attributes & ~_KNOWN_ATTRIBUTES
+        or (options & CreateOption.DIRECTORY_FILE and options & CreateOption.NON_DIRECTORY_FILE)
+    )
+    if bad:
+        raise StatusError(Status.INVALID_PARAMETER)
+    if options & CreateOption.DIRECTORY_FILE and request.create_disposition in _OVERWRITING:
+        raise StatusError(Status.INVALID_PARAMETER, "a directory cannot be overwritten")
+    access = request.desired_access
+    if not access or access & ~_KNOWN_ACCESS:
+        raise StatusError(Status.ACCESS_DENIED, f"desired access 0x{access:x}")
+    if access & Access.ACCESS_SYSTEM_SECURITY:
+        raise StatusError(Status.PRIVILEGE_NOT_HELD)
+
+
+def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, contexts: Contexts) -> Plan:
+    """What the platform steps need to know, with the generic rights spelled out and the share's masks applied."""
+    if name.stream:
+        raise StatusError(Status.OBJECT_NAME_INVALID, "streams are not offered on this volume")
+    if contexts.timewarp:
+        raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no snapshots")
+    access = request.desired_access
+    for generic, meaning in _GENERIC:
+        if access & generic:
+            access = access & ~generic | meaning
+    for option, right in CREATE_OPTIONS.items():
+        if right and request.create_options & option and not access & (right | Access.MAXIMUM_ALLOWED):
+            raise StatusError(Status.INVALID_PARAMETER, "delete on close without the right to delete")
+    disposition = request.create_disposition
+    _check_writable(tree, access, disposition)
+    settings = tree.share.settings
+    directory = bool(request.create_options & CreateOption.DIRECTORY_FILE)
+    if directory or name.directory:
+        mode = 0o777 & settings.directory_mask | settings.force_directory_mode
+    else:
+        mode = 0o666 & settings.create_mask | settings.force_mode
+    return Plan(
+        path=name.path,
+        access=access,
+        disposition=disposition,
+        must_be_directory=directory or name.directory,
+        must_be_file=bool(request.create_options & CreateOption.NON_DIRECTORY_FILE),
+        delete_on_close=bool(request.create_options & CreateOption.DELETE_ON_CLOSE),
+        follow=not request.create_options & CreateOption.OPEN_REPARSE_POINT,
+        attributes=request.file_attributes & _SETTABLE,
+        mode=mode,
+        writable=tree.writable,
+        sensitive=settings.case_sensitive,
+        allocation_size=contexts.allocation_size,
+    )
+
+
+def _check_writable(tree: TreeConnect, access: int, disposition: int) -> None:
+    """A read-only share refuses before the file system is asked.  What must exist may still be missing."""
+    if tree.writable:
+        return
+    if access & _CHANGING_ACCESS or disposition in _OVERWRITING or disposition == CreateDisposition.CREATE:
+        raise StatusError(Status.ACCESS_DENIED, f"share {tree.share.name} is read-only here")
+
+
+def join(server: Server, tree: TreeConnect, request: CreateRequest, plan: Plan, opened: Opened) -> FileOpen:
+    """Let the open take part in sharing.  On refusal the handle is closed and nothing was changed."""
+    node, stat = opened.node, opened.stat
+    known = server.files.find(stat.key)
+    try:
+        if known is not None:
+            sharing_access = opened.granted_access
+            if opened.action != CreateAction.OPENED:
+                sharing_access |= Access.WRITE_DATA
+            known.check_sharing(sharing_access, request.share_access)
+        _check_delete_on_close(plan, opened)
+    except StatusError:
+        node.close()
+        raise
+    persistent_id, volatile_id = server.new_file_id()
+    joined = FileOpen(
+        tree,
+        persistent_id,
+        volatile_id,
+        granted_access=opened.granted_access,
+        share_access=request.share_access,
+        create_options=request.create_options,
+        node=node,
+    )
+    joined.shared = server.files.join(stat.key, opened.path, joined)
+    joined.created = opened.action == CreateAction.CREATED
+    server.add_open(joined)
+    return joined
+
+
+def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
+    """[MS-FSA] 2.1.5.1.2: a read-only file cannot be promised to go."""
+    if not plan.delete_on_close:
+        return
+    attributes = file_attributes(opened.stat, opened.path)
+    if opened.action != CreateAction.CREATED and attributes & FileAttribute.READONLY:
+        raise StatusError(Status.CANNOT_DELETE)
+    if not opened.path:
+        raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
+
+
+def _overwrite(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) -> None:
+    """Cut the file and give it the attributes of a new one.  [MS-FSA] 2.1.5.1.2.1"""
+    file = joined.file
+    file.resize(0, wait=wait)
+    if joined.tree.volume is not None and joined.tree.volume.features.stores_marks:
+        file.set_marks(plan.attributes | FileAttribute.ARCHIVE, None, wait=wait)
+    if plan.allocation_size:
+        file.allocate(plan.allocation_size, wait=wait)
+    opened.stat = file.stat()
+
+
+def respond(call: Call, joined: FileOpen, opened: Opened, plan: Plan, contexts: Contexts) -> Reply:
+    """[MS-SMB2] 2.2.14.  No oplock is granted."""
+    stat = opened.stat
+    directory = stat.kind == Kind.DIRECTORY
+    response = CreateResponse(
+        oplock_level=0,
+        flags=0,
+        create_action=opened.action,
+        creation_time=filetime_from_ns(stat.birth_ns),
+        last_access_time=filetime_from_ns(stat.access_ns),
+        last_write_time=filetime_from_ns(stat.write_ns),
+        change_time=filetime_from_ns(stat.change_ns),
+        allocation_size=0 if directory else stat.allocated,
+        end_of_file=0 if directory else stat.size,
+        file_attributes=file_attributes(stat, opened.path),
+        file_id_persistent=joined.persistent_id,
+        file_id_volatile=joined.volatile_id,
+        create_contexts_offset=0,
+        create_contexts_length=0,
+    )
+    if not contexts.any_answer:
+        return Reply(response)
+    return Reply(pack_create_response(response, response_contexts(joined, opened, contexts)))
+
+
+def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
+    """Say in the log who met whose permissions, which no error code tells."""
+    volume = tree.volume
+    assert volume is not None
+    account = tree.account
+    try:
+        stat = volume.stat(plan.path)
+        met = f"mode {stat.mode:04o} of owner {stat.uid}, group {stat.gid}"
+    except OSError as error:
+        met = f"the directories above it ({error.strerror})"
+    log.warning(
+        "%s, acting as %s (uid %d, gid %d), may not open %r on share %s for access 0x%x: %s",
+        tree.session.user_name, account.name, account.uid, account.gid, plan.path, tree.share.name, plan.access, met,
+    )  # fmt: skip
+
+
+# Pipes ----------------------------------------------------------------------------------------------------------
+
+
+def _create_pipe(call: Call, tree: TreeConnect, request: CreateRequest, text: str) -> Reply:
+    """[MS-SMB2] 3.3.5.9, on IPC$: pipes come from a fixed table, never from the file system."""
+    pipes = sum(isinstance(opened, PipeOpen) for opened in call.session.opens.values())
+    if pipes >= call.server.settings.limits.pipes_per_session:
+        raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many pipes")
+    pipe = open_pipe(text, lambda: _describe(call.server, tree))
+    if pipe is None:
+        raise StatusError(Status.OBJECT_NAME_NOT_FOUND)
+    persistent_id, volatile_id = call.server.new_file_id()
+    access = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
+    joined = PipeOpen(tree, persistent_id, volatile_id, access, text, pipe)
+    call.server.add_open(joined)
+    call.chain.file_id = (persistent_id, volatile_id)
+    return Reply(
+        CreateResponse(
+            oplock_level=0, flags=0, create_action=CreateAction.OPENED, creation_time=0, last_access_time=0,
+            last_write_time=0, change_time=0, allocation_size=4096, end_of_file=0,
+            file_attributes=FileAttribute.NORMAL, file_id_persistent=persistent_id, file_id_volatile=volatile_id,
+            create_contexts_offset=0, create_contexts_length=0,
+        )
+    )  # fmt: skip
+
+
+def _describe(server: Server, tree: TreeConnect) -> ServerInfo:
+    """What browsing shows: every share that is not hidden; an anonymous user sees an empty list."""
+    settings = server.settings
+    user = tree.session.user
+    shares = [ShareInfo(name="IPC$", kind=0x80000003, comment="IPC Service", path="")]
+    if user is not None and user.kind != "anonymous":
+        shares += [
+            ShareInfo(name=share.name, kind=0, comment=share.settings.comment, path=f"C:\\{share.name}")
+            for share in server.shares.values()
+            if not share.settings.hidden
+        ]
+    return ServerInfo(
+        name=settings.server_name, domain=settings.workgroup, comment=settings.comment, shares=tuple(shares),
+        user=tree.session.user_name,
+    )  # fmt: skip

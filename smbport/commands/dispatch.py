@@ -1,0 +1,379 @@
+"""From a frame to its handlers and back: everything that is the same for all commands.  [MS-SMB2] 3.3.5.2, 3.3.4.1
+
+    frame = accept(connection, frame)       decrypt, split, verify ids and signatures; no field is trusted before
+    reply = await answer_chain(chain)       the handlers, one after the other
+    parts = pack_replies(chain)             headers, credits, compounding, signing, sealing
+
+Nothing here does I/O, so the whole protocol runs under a fuzzer without a socket.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from smbport.commands.call import Call, Chain, FileRange, Reply, log
+from smbport.commands.errors import status_of_error
+from smbport.commands.table import RULES, Rule
+from smbport.security.sealing import BadSeal
+from smbport.state.connection import Connection
+from smbport.state.session import Channel
+from smbport.wire.constants import Capability, Command, Dialect, HeaderFlag, name
+from smbport.wire.error import pack_error_response
+from smbport.wire.header import (
+    COMPRESSION_MAGIC,
+    HEADER_SIZE,
+    SMB2_MAGIC,
+    TRANSFORM_MAGIC,
+    Header,
+    TransformHeader,
+    frame_prefix,
+    response_message,
+    split_compound,
+)
+from smbport.wire.record import BadStructure, Buffer
+from smbport.wire.status import Disconnect, Status, StatusError, status_name
+
+__all__ = ["accept", "answer_chain", "pack_interim", "pack_replies"]
+
+ERROR_BODY: Final = pack_error_response()
+_SUCCESSES: Final = (
+    Status.SUCCESS, Status.MORE_PROCESSING_REQUIRED, Status.BUFFER_OVERFLOW, Status.NOTIFY_ENUM_DIR,
+    Status.NOTIFY_CLEANUP,
+)  # fmt: skip
+# SIGNED too, as Windows does: a client that signs wants to see it even where there is no key to sign with.
+_ECHOED_FLAGS: Final = HeaderFlag.RELATED_OPERATIONS | HeaderFlag.PRIORITY_MASK | HeaderFlag.SIGNED
+Part = Buffer | FileRange
+
+
+# Receiving ------------------------------------------------------------------------------------------------------
+
+
+def accept(connection: Connection, frame: memoryview) -> Chain | None:
+    """Decrypt and split one frame, and check each element as far as its header goes.
+
+    None if nothing is to be answered (CANCEL).  Raises Disconnect for what has no answer.
+    `frame` is changed in place and must stay untouched until the chain is answered.
+    """
+    chain = Chain(sealed=None)
+    magic = bytes(frame[:4])
+    if magic == TRANSFORM_MAGIC:
+        frame = _unseal(connection, chain, frame)
+        magic = bytes(frame[:4])
+    if magic != SMB2_MAGIC:
+        what = "a compressed message, which was not negotiated" if magic == COMPRESSION_MAGIC else f"{magic.hex()}"
+        raise Disconnect(f"frame begins with {what}")
+    try:
+        elements = split_compound(frame, limit=connection.server.settings.limits.compound_elements)
+    except BadStructure as error:
+        raise Disconnect(f"bad compound: {error}") from None
+    for message in elements:
+        call = _check_header(connection, chain, message)
+        if call is not None:
+            chain.calls.append(call)
+    return chain if chain.calls else None
+
+
+def _unseal(connection: Connection, chain: Chain, frame: memoryview) -> memoryview:
+    """[MS-SMB2] 3.3.5.2.1.1"""
+    try:
+        channel = connection.channels.get(TransformHeader.unpack_from(frame).session_id)
+        if channel is None or channel.session.sealer is None:
+            raise Disconnect("sealed message for no session of this connection")
+        frame = channel.session.sealer.unseal(frame)
+    except (BadSeal, BadStructure) as error:
+        raise Disconnect(f"bad transform: {error}") from None
+    chain.sealed = channel.session
+    return frame
+
+
+def _check_header(connection: Connection, chain: Chain, message: memoryview) -> Call | None:
+    """Message id and credits; what a CANCEL asks is done here, for it has no answer.  [MS-SMB2] 3.3.5.2.3, 3.3.5.16"""
+    header = Header.unpack_from(message)
+    if header.protocol_id != SMB2_MAGIC or header.structure_size != HEADER_SIZE:
+        raise Disconnect("not an SMB2 header")
+    if header.flags & HeaderFlag.SERVER_TO_REDIR:
+        raise Disconnect("a response where a request should be")
+    if header.command == Command.CANCEL:
+        _cancel(connection, chain, header, message)
+        return None
+    charge = header.credit_charge if connection.multi_credit else 1
+    if not connection.window.use(header.message_id, charge or 1):
+        raise Disconnect(f"message id {header.message_id} is outside the sequence window or was used before")
+    return Call(connection, chain, header, message)
+
+
+def _cancel(connection: Connection, chain: Chain, header: Header, message: memoryview) -> None:
+    """[MS-SMB2] 3.3.5.16.  A CANCEL that names nothing, or is not signed as it must be, is ignored."""
+    channel = connection.channels.get(header.session_id)
+    if channel is not None and channel.session.signing_required and chain.sealed is None:
+        verified = header.flags & HeaderFlag.SIGNED and channel.signer and channel.signer.verify(message)
+        if not verified:
+            return
+    for running in list(connection.running.values()):
+        if header.flags & HeaderFlag.ASYNC_COMMAND:
+            found = running.async_id != 0 and running.async_id == header.async_id
+        else:
+            found = running.message_id == header.message_id
+        if found and (running.session is None or running.session.session_id == header.session_id):
+            running.cancel()
+            return
+
+
+# Answering ------------------------------------------------------------------------------------------------------
+
+
+async def answer_chain(chain: Chain) -> None:
+    """Run the handlers of one frame in order; `chain.replies` has an answer for each afterwards."""
+    for index, call in enumerate(chain.calls):
+        chain.current = index
+        reply = await _answer(call)
+        chain.status = reply.status
+        chain.replies.append(reply)
+
+
+async def _answer(call: Call) -> Reply:
+    """One request.  The only place where exceptions become statuses."""
+    command = call.header.command
+    try:
+        rule = RULES.get(command)
+        if rule is None:
+            raise StatusError(Status.INVALID_PARAMETER, "unknown command")
+        _enter(call, rule)
+        request = rule.record.unpack_from(call.message, HEADER_SIZE)
+        _check_charge(call, rule, request)
+        if not rule.opened:
+            return await rule.handler(call, request)
+        return await _answer_on_open(call, rule, request)
+    except StatusError as error:
+        status = error.status
+        if log.isEnabledFor(10):
+            log.debug("%s %s: %s", call.connection.address, name(Command, command), error)
+    except BadStructure as error:
+        status = Status.INVALID_PARAMETER
+        log.debug("%s %s: %s", call.connection.address, name(Command, command), error)
+    except UnicodeDecodeError:
+        status = Status.OBJECT_NAME_INVALID
+    except OSError as error:
+        status = status_of_error(command, error)
+        log.debug("%s %s: %s becomes %s", call.connection.address, name(Command, command), error, status_name(status))
+    return Reply(ERROR_BODY, None, status)
+
+
+async def _answer_on_open(call: Call, rule: Rule, request: object) -> Reply:
+    """A command on a FileId: the open is found, its rights are checked, and it stays pinned to the end."""
+    opened = call.find_open(request.file_id_persistent, request.file_id_volatile)  # type: ignore[attr-defined]
+    rule.right.check(opened)
+    call.opened = opened
+    opened.pins += 1
+    try:
+        return await rule.handler(call, request)
+    finally:
+        call.server.unpin(opened)
+
+
+def _enter(call: Call, rule: Rule) -> None:
+    """Dialect, session, signature and tree.  [MS-SMB2] 3.3.5.2.7.2, 3.3.5.2.9, 3.3.5.2.4, 3.3.5.2.11"""
+    connection, chain, header = call.connection, call.chain, call.header
+    if not connection.negotiated and header.command != Command.NEGOTIATE:
+        raise Disconnect(f"{name(Command, header.command)} before NEGOTIATE")
+    related = bool(header.flags & HeaderFlag.RELATED_OPERATIONS)
+    if not related or call is chain.calls[0]:
+        chain.session_id, chain.tree_id = header.session_id, header.tree_id
+        chain.file_id = (0, 0)
+    channel = call.channel = connection.channels.get(chain.session_id)
+    if channel is not None:
+        _check_signature(call, channel)
+    if related:
+        _check_relation(call, rule)
+    if rule.session:
+        _check_session(call, channel)
+        _find_tree(call, rule)
+
+
+def _check_relation(call: Call, rule: Rule) -> None:
+    """The ids come from the request before, and so does its failure.  [MS-SMB2] 3.3.5.2.7.2"""
+    chain = call.chain
+    if call is chain.calls[0]:
+        raise StatusError(Status.INVALID_PARAMETER, "the first element is related to nothing")
+    if chain.status in (Status.USER_SESSION_DELETED, Status.NETWORK_NAME_DELETED):
+        raise StatusError(Status.INVALID_PARAMETER, "related to a request without session or tree")
+    if rule.opened and chain.file_id == (0, 0) and chain.status not in _SUCCESSES:
+        raise StatusError(chain.status, "the request it relates to failed")
+
+
+def _check_session(call: Call, channel: Channel | None) -> None:
+    if channel is None or not channel.session.valid or channel.signer is None:
+        raise StatusError(Status.USER_SESSION_DELETED)
+    sealed = call.chain.sealed
+    if sealed is not None and sealed is not channel.session:
+        raise Disconnect("sealed for another session than it names")
+    if channel.session.encrypt and sealed is None:
+        raise StatusError(Status.ACCESS_DENIED, "this session must be sealed")
+
+
+def _find_tree(call: Call, rule: Rule) -> None:
+    """[MS-SMB2] 3.3.5.2.11.  A command that does not need a tree gets it all the same if it names one."""
+    tree = call.tree = call.session.trees.get(call.chain.tree_id)
+    if not rule.tree:
+        return
+    if tree is None:
+        raise StatusError(Status.NETWORK_NAME_DELETED)
+    if tree.encrypt and call.chain.sealed is None:
+        raise StatusError(Status.ACCESS_DENIED, "this share must be sealed")
+
+
+def _check_signature(call: Call, channel: Channel) -> None:
+    """[MS-SMB2] 3.3.5.2.4.  Sealed messages are authentic already; a logon in progress has no key yet."""
+    if call.chain.sealed is not None or channel.signer is None:
+        return
+    if call.header.flags & HeaderFlag.SIGNED:
+        if not channel.signer.verify(call.message):
+            raise StatusError(Status.ACCESS_DENIED, "bad signature")
+        call.signed = call.sign_reply = True
+    elif channel.session.signing_required and call.header.command != Command.SESSION_SETUP:
+        raise StatusError(Status.ACCESS_DENIED, "not signed")
+
+
+def _check_charge(call: Call, rule: Rule, request: object) -> None:
+    """CreditCharge must pay for the larger of what is sent and what is asked.  [MS-SMB2] 3.3.5.2.5"""
+    if rule.payload is None or not call.connection.capabilities & Capability.LARGE_MTU:
+        return
+    size = rule.payload(request)
+    if size > 65536 and (size - 1) // 65536 + 1 > max(call.header.credit_charge, 1):
+        raise StatusError(Status.INVALID_PARAMETER, f"{size} bytes for {call.header.credit_charge} credits")
+
+
+# Sending --------------------------------------------------------------------------------------------------------
+
+
+def pack_replies(chain: Chain) -> list[Part]:
+    """The replies of a chain that were not sent yet as one frame, ready for the socket.  [MS-SMB2] 3.3.4.1"""
+    pairs = list(zip(chain.calls, chain.replies, strict=True))[chain.first_unsent :]
+    if len(pairs) == 1:
+        call, reply = pairs[0]
+        message = _message(call, reply)
+        return _frame(call, [message] if reply.payload is None else [message, reply.payload])
+    return _pack_compound(pairs)
+
+
+def pack_interim(chain: Chain, async_id: int) -> list[Part]:
+    """STATUS_PENDING for the call in hand, behind the replies that are ready.  [MS-SMB2] 3.3.4.2, 3.3.4.3"""
+    parts: list[Part] = []
+    if chain.first_unsent < len(chain.replies):
+        ready = list(zip(chain.calls, chain.replies, strict=False))[chain.first_unsent :]
+        parts = _pack_compound(ready)
+        chain.first_unsent = len(chain.replies)
+    call = chain.calls[chain.current]
+    call.async_id = async_id
+    call.sign_reply, sign_reply = False, call.sign_reply  # an interim response is never signed
+    message = _message(call, Reply(ERROR_BODY, None, Status.PENDING))
+    parts += _frame(call, [message])
+    call.sign_reply = sign_reply
+    return parts
+
+
+def _message(call: Call, reply: Reply) -> bytearray:
+    """Header and body of one response: credits, flags and ids are decided here and nowhere else."""
+    header = call.header
+    flags = HeaderFlag.SERVER_TO_REDIR | header.flags & _ECHOED_FLAGS
+    if call.async_id:
+        flags |= HeaderFlag.ASYNC_COMMAND
+        routing = call.async_id
+    else:
+        routing = header.process_id | (call.chain.tree_id if call.tree is None else call.tree.tree_id) << 32
+    if call.credits_granted < 0:
+        limits = call.server.settings.limits
+        limit = limits.credits if call.channel is not None and call.channel.session.valid else limits.credits_initial
+        credits = call.credits_granted = call.connection.window.grant(header.credits, limit)
+    else:
+        credits = 0  # granted with the interim response
+    session_id = header.session_id
+    if call.channel is not None:
+        session_id = call.channel.session.session_id
+    return response_message(
+        reply.body, reply.status, header.command, header.credit_charge, credits, flags, header.message_id, routing,
+        session_id,
+    )  # fmt: skip
+
+
+def _frame(call: Call, parts: list[Part]) -> list[Part]:
+    """Sign or seal a message whose first part has 4 bytes of room in front, and put the frame prefix there."""
+    head = parts[0]
+    assert isinstance(head, bytearray)
+    channel = call.channel
+    if call.chain.sealed is not None:
+        return _seal(call, parts)
+    if call.sign_reply and channel is not None and channel.signer is not None:
+        _sign(channel, head, parts)
+    length = len(head) - 4
+    if len(parts) > 1:
+        length += sum(map(len, parts[1:]))
+    _follow_preauth(call, head)
+    head[:4] = frame_prefix(length)
+    return parts
+
+
+def _sign(channel: Channel, head: bytearray, parts: Sequence[Part]) -> None:
+    head[4 + 16] |= HeaderFlag.SIGNED
+    signer = channel.signer
+    assert signer is not None
+    if len(parts) == 1:
+        signer.sign(memoryview(head)[4:])
+    else:
+        signer.sign_parts(memoryview(head)[4:], [part for part in parts[1:] if not isinstance(part, FileRange)])
+
+
+def _seal(call: Call, parts: Sequence[Part]) -> list[Part]:
+    session = call.chain.sealed
+    assert session is not None
+    assert session.sealer is not None
+    buffers = [part for part in parts[1:] if not isinstance(part, FileRange)]
+    head = parts[0]
+    assert isinstance(head, bytearray)
+    sealed = session.sealer.seal(session.session_id, [memoryview(head)[4:], *buffers])
+    return [frame_prefix(sum(map(len, sealed))), *sealed]
+
+
+def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
+    """Several replies in one frame, each padded to 8 bytes but the last; each signed over its padding too."""
+    parts: list[Part] = []
+    last = len(pairs) - 1
+    for index, (call, reply) in enumerate(pairs):
+        message = _message(call, reply)
+        payload = _payload_bytes(reply)
+        message += payload
+        if index < last:
+            message += bytes(-(len(message) - 4) % 8)
+            message[4 + 20 : 4 + 24] = (len(message) - 4).to_bytes(4, "little")
+        channel = call.channel
+        if call.sign_reply and call.chain.sealed is None and channel is not None and channel.signer is not None:
+            _sign(channel, message, [message])
+        parts.append(message if index == 0 else memoryview(message)[4:])
+    call = pairs[0][0]
+    head = parts[0]
+    assert isinstance(head, bytearray)
+    if call.chain.sealed is not None:
+        return _seal(call, parts)
+    head[:4] = frame_prefix(sum(map(len, parts)) - 4)
+    return parts
+
+
+def _payload_bytes(reply: Reply) -> Buffer:
+    """In a compound even a file range is copied: such reads are small."""
+    payload = reply.payload
+    if payload is None:
+        return b""
+    if isinstance(payload, FileRange):
+        raise AssertionError("READ gives a file range only to an unrelated request")
+    return payload
+
+
+def _follow_preauth(call: Call, head: bytearray) -> None:
+    """The preauth hash of 3.1.1 runs over NEGOTIATE and SESSION_SETUP.  [MS-SMB2] 3.3.5.4, 3.3.5.5"""
+    command = call.header.command
+    if command > Command.SESSION_SETUP or call.connection.dialect != Dialect.SMB_3_1_1:
+        return
+    if command == Command.NEGOTIATE:
+        call.connection.preauth.update(call.message)
+        call.connection.preauth.update(memoryview(head)[4:])
+    elif call.channel is not None and call.channel.exchange is not None:
+        call.channel.preauth.update(memoryview(head)[4:])  # its request was hashed by the handler

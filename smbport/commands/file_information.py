@@ -1,0 +1,242 @@
+"""QUERY_INFO of files, directories and pipes: one function for each information class.  [MS-FSA] 2.1.5.12"""
+
+from collections.abc import Callable
+from typing import Final
+
+from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
+from smbport.commands.call import Call
+from smbport.platform import Stat
+from smbport.state.names import name_for_wire
+from smbport.state.open import FileOpen, Open, PipeOpen
+from smbport.wire.constants import CreateOption, Dialect, FileInfo
+from smbport.wire.fscc import (
+    FileAccessInformation,
+    FileAlignmentInformation,
+    FileAllInformation,
+    FileAttributeTagInformation,
+    FileBasicInformation,
+    FileCompressionInformation,
+    FileEaInformation,
+    FileIdInformation,
+    FileInternalInformation,
+    FileModeInformation,
+    FileNetworkOpenInformation,
+    FilePipeInformation,
+    FilePipeLocalInformation,
+    FilePositionInformation,
+    FileStandardInformation,
+    NamedPipe,
+    pack_name,
+)
+from smbport.wire.fscc_entries import Stream, pack_streams
+from smbport.wire.record import Record
+from smbport.wire.status import Status, StatusError
+
+__all__ = ["query_file", "query_pipe"]
+
+MODE_BITS: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY | CreateOption.NO_INTERMEDIATE_BUFFERING
+PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server service have
+
+
+def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
+    """The whole answer for a class that the rights table has."""
+    query = _QUERIES.get(info_class)
+    if query is None:
+        raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
+    answer = query(opened, opened.node.stat(), call)
+    return answer if isinstance(answer, bytes) else answer.pack()
+
+
+# Files and directories ------------------------------------------------------------------------------------------
+
+
+def _access(opened: FileOpen, stat: Stat, call: Call) -> FileAccessInformation:
+    return FileAccessInformation(access_flags=opened.granted_access)
+
+
+def _alignment(opened: FileOpen, stat: Stat, call: Call) -> FileAlignmentInformation:
+    return FileAlignmentInformation(alignment_requirement=0)
+
+
+def _all(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    return FileAllInformation(
+        basic=_basic(opened, stat, call),
+        standard=_standard(opened, stat, call),
+        internal=_internal(opened, stat, call),
+        ea=_ea(opened, stat, call),
+        access=_access(opened, stat, call),
+        position=_position(opened, stat, call),
+        mode=_mode(opened, stat, call),
+        alignment=_alignment(opened, stat, call),
+        name="\\" + _path_for_wire(opened.path),
+    ).pack()
+
+
+def _alternate_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    """A name that is fit for DOS is its own short name; no other has one.  [MS-FSCC] 2.1.5.2.1"""
+    name = opened.path.rpartition("/")[2]
+    base, dot, extension = name.partition(".")
+    fits = name.isascii() and 1 <= len(base) <= 8 and len(extension) <= 3 and bool(extension) == bool(dot)
+    if not fits or not _IN_SHORT_NAMES.issuperset(base + extension):
+        raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no short name")
+    return pack_name(name)
+
+
+_IN_SHORT_NAMES: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'()-@^_`{}~"
+)  # fmt: skip
+
+
+def _attribute_tag(opened: FileOpen, stat: Stat, call: Call) -> FileAttributeTagInformation:
+    return FileAttributeTagInformation(file_attributes=file_attributes(stat, opened.path), reparse_tag=0)
+
+
+def _basic(opened: FileOpen, stat: Stat, call: Call) -> FileBasicInformation:
+    created, accessed, written, changed = file_times(stat)
+    return FileBasicInformation(
+        creation_time=created,
+        last_access_time=accessed,
+        last_write_time=written,
+        change_time=changed,
+        file_attributes=file_attributes(stat, opened.path),
+    )
+
+
+def _compression(opened: FileOpen, stat: Stat, call: Call) -> FileCompressionInformation:
+    return FileCompressionInformation(
+        compressed_file_size=end_of_file(stat),
+        compression_format=0,
+        compression_unit_shift=0,
+        chunk_shift=0,
+        cluster_shift=0,
+    )
+
+
+def _ea(opened: FileOpen, stat: Stat, call: Call) -> FileEaInformation:
+    return FileEaInformation(ea_size=0)
+
+
+def _full_ea(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    raise StatusError(Status.NO_EAS_ON_FILE)
+
+
+def _id(opened: FileOpen, stat: Stat, call: Call) -> FileIdInformation:
+    volume = opened.tree.volume
+    assert volume is not None
+    return FileIdInformation(volume_serial_number=volume.features.serial, file_id=stat.key.inode.to_bytes(16, "little"))
+
+
+def _internal(opened: FileOpen, stat: Stat, call: Call) -> FileInternalInformation:
+    return FileInternalInformation(index_number=stat.key.inode)
+
+
+def _mode(opened: FileOpen, stat: Stat, call: Call) -> FileModeInformation:
+    mode = opened.create_options & MODE_BITS
+    return FileModeInformation(mode=mode | (CreateOption.DELETE_ON_CLOSE if opened.delete_on_close else 0))
+
+
+def _network_open(opened: FileOpen, stat: Stat, call: Call) -> FileNetworkOpenInformation:
+    created, accessed, written, changed = file_times(stat)
+    return FileNetworkOpenInformation(
+        creation_time=created,
+        last_access_time=accessed,
+        last_write_time=written,
+        change_time=changed,
+        allocation_size=allocation_size(stat),
+        end_of_file=end_of_file(stat),
+        file_attributes=file_attributes(stat, opened.path),
+    )
+
+
+def _normalized_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    """Inside the share, as spelled on disk; in 3.1.1 only.  [MS-SMB2] 3.3.5.20.1"""
+    if call.connection.dialect != Dialect.SMB_3_1_1:
+        raise StatusError(Status.NOT_SUPPORTED)
+    return pack_name(_path_for_wire(opened.path))
+
+
+def _position(opened: FileOpen, stat: Stat, call: Call) -> FilePositionInformation:
+    return FilePositionInformation(current_byte_offset=opened.position)
+
+
+def _standard(opened: FileOpen, stat: Stat, call: Call) -> FileStandardInformation:
+    """The link that is about to go does not count, and a directory has one name only."""
+    pending = opened.shared.delete_pending
+    links = 1 if opened.is_directory else stat.links
+    return FileStandardInformation(
+        allocation_size=allocation_size(stat),
+        end_of_file=end_of_file(stat),
+        number_of_links=max(links - pending, 0),
+        delete_pending=pending,
+        directory=opened.is_directory,
+    )
+
+
+def _stream(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    """A file has its unnamed stream, a directory none."""
+    streams = [] if opened.is_directory else [Stream("::$DATA", stat.size, stat.allocated)]
+    data, _ = pack_streams(streams, limit=call.connection.max_transact)
+    return data
+
+
+Query = Callable[[FileOpen, Stat, Call], bytes | Record]
+
+_QUERIES: Final[dict[int, Query]] = {
+    FileInfo.ACCESS: _access,
+    FileInfo.ALIGNMENT: _alignment,
+    FileInfo.ALL: _all,
+    FileInfo.ALTERNATE_NAME: _alternate_name,
+    FileInfo.ATTRIBUTE_TAG: _attribute_tag,
+    FileInfo.BASIC: _basic,
+    FileInfo.COMPRESSION: _compression,
+    FileInfo.EA: _ea,
+    FileInfo.FULL_EA: _full_ea,
+    FileInfo.ID: _id,
+    FileInfo.INTERNAL: _internal,
+    FileInfo.MODE: _mode,
+    FileInfo.NETWORK_OPEN: _network_open,
+    FileInfo.NORMALIZED_NAME: _normalized_name,
+    FileInfo.POSITION: _position,
+    FileInfo.STANDARD: _standard,
+    FileInfo.STREAM: _stream,
+}
+
+
+def _path_for_wire(path: str) -> str:
+    return "\\".join(map(name_for_wire, path.split("/"))) if path else ""
+
+
+# Pipes ----------------------------------------------------------------------------------------------------------
+
+
+def query_pipe(opened: Open, info_class: int) -> bytes:
+    """What Windows' named pipe file system answers; other classes are INVALID_PARAMETER there, too."""
+    assert isinstance(opened, PipeOpen)
+    match info_class:
+        case FileInfo.PIPE:
+            return FilePipeInformation(read_mode=NamedPipe.MESSAGE, completion_mode=NamedPipe.QUEUE_OPERATION).pack()
+        case FileInfo.PIPE_LOCAL:
+            return _pipe_local(opened).pack()
+        case FileInfo.STANDARD:
+            # Windows says that the pipe goes with its last handle.
+            return FileStandardInformation(
+                allocation_size=PIPE_QUOTA, end_of_file=opened.pipe.available(), number_of_links=1,
+                delete_pending=True, directory=False,
+            ).pack()  # fmt: skip
+        case _:
+            raise StatusError(Status.INVALID_PARAMETER, "not a class of pipes")
+
+
+def _pipe_local(opened: PipeOpen) -> FilePipeLocalInformation:
+    return FilePipeLocalInformation(
+        named_pipe_type=NamedPipe.MESSAGE,
+        named_pipe_configuration=NamedPipe.FULL_DUPLEX,
+        maximum_instances=0xFFFFFFFF,
+        current_instances=1,
+        inbound_quota=PIPE_QUOTA,
+        read_data_available=opened.pipe.available(),
+        outbound_quota=PIPE_QUOTA,
+        write_quota_available=PIPE_QUOTA,
+        named_pipe_state=NamedPipe.CONNECTED,
+        named_pipe_end=NamedPipe.CLIENT_END,
+    )

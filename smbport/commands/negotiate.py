@@ -1,0 +1,193 @@
+"""NEGOTIATE, in SMB2 and as the last word of SMB1.  [MS-SMB2] 3.3.5.3, 3.3.5.4"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from smbport.commands.call import Call, Reply
+from smbport.state.connection import Connection
+from smbport.state.settings import Settings
+from smbport.wire.constants import (
+    Capability,
+    Cipher,
+    Dialect,
+    HashAlgorithm,
+    HeaderFlag,
+    NegotiateContextType,
+    SecurityMode,
+    SigningAlgorithm,
+)
+from smbport.wire.header import frame_prefix, response_message
+from smbport.wire.negotiate import (
+    NegotiateRequest,
+    NegotiateResponse,
+    negotiate_contexts,
+    negotiate_dialects,
+    pack_encryption_context,
+    pack_negotiate_response,
+    pack_preauth_context,
+    pack_signing_context,
+    parse_encryption_context,
+    parse_preauth_context,
+    parse_signing_context,
+    smb1_dialects,
+)
+from smbport.wire.record import BadStructure
+from smbport.wire.status import Disconnect, Status, StatusError
+from smbport.wire.text import filetime_from_ns
+
+__all__ = ["answer_smb1", "negotiate"]
+
+SALT_LENGTH: Final = 32  # bytes, as Windows sends
+_SECURITY_CONTEXTS: Final = (
+    NegotiateContextType.PREAUTH_INTEGRITY,
+    NegotiateContextType.ENCRYPTION,
+    NegotiateContextType.COMPRESSION,
+    NegotiateContextType.SIGNING,
+    NegotiateContextType.RDMA_TRANSFORM,
+)  # each at most once  [MS-SMB2] 3.3.5.4
+
+
+@dataclass(slots=True)
+class Agreement:
+    """What the contexts of a 3.1.1 NEGOTIATE agree on; None where the client said nothing."""
+
+    cipher: int | None = None  # 0: none in common
+    signing: int | None = None
+
+
+async def negotiate(call: Call, request: NegotiateRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.4"""
+    connection, settings = call.connection, call.server.settings
+    if connection.negotiated:
+        raise Disconnect("a second NEGOTIATE")
+    dialects = negotiate_dialects(call.message, request)
+    if not dialects:
+        raise StatusError(Status.INVALID_PARAMETER, "no dialects")
+    common = set(dialects) & set(settings.dialects)
+    if not common:
+        raise StatusError(Status.NOT_SUPPORTED, f"none of {[hex(dialect) for dialect in dialects]}")
+    dialect = max(common)
+    agreement = Agreement()
+    if dialect == Dialect.SMB_3_1_1:
+        agreement = _agree(settings, negotiate_contexts(call.message, request))
+    connection.client_guid = request.client_guid
+    connection.client_capabilities = request.capabilities
+    connection.client_security_mode = request.security_mode
+    connection.client_dialects = dialects
+    _settle(connection, dialect, agreement)
+    return Reply(_response(connection, agreement))
+
+
+def _settle(connection: Connection, dialect: int, agreement: Agreement) -> None:
+    """Write down what this connection speaks from now on."""
+    settings = connection.server.settings
+    connection.dialect = dialect
+    connection.negotiated = dialect != Dialect.WILDCARD
+    if agreement.signing is not None:
+        connection.signing_algorithm = agreement.signing
+    elif dialect >= Dialect.SMB_3_0:
+        connection.signing_algorithm = SigningAlgorithm.AES_CMAC
+    else:
+        connection.signing_algorithm = SigningAlgorithm.HMAC_SHA256
+    connection.capabilities = 0  # an SMB1 NEGOTIATE may have settled more than the SMB2 one that follows
+    connection.max_read = connection.max_write = connection.max_transact = 65536
+    if dialect >= Dialect.SMB_2_1:
+        limits = settings.limits
+        connection.capabilities = Capability.LARGE_MTU
+        connection.max_read, connection.max_write = limits.read_size, limits.write_size
+        connection.max_transact = limits.transact_size
+    if agreement.cipher:
+        connection.cipher = agreement.cipher
+    elif _may_seal_with_ccm(connection):
+        connection.cipher = Cipher.AES_128_CCM
+        connection.capabilities |= Capability.ENCRYPTION
+
+
+def _may_seal_with_ccm(connection: Connection) -> bool:
+    """3.0 and 3.0.2 know one cipher, and agree on it by a capability bit.  [MS-SMB2] 3.3.5.4"""
+    settings = connection.server.settings
+    return bool(
+        connection.dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2)
+        and connection.client_capabilities & Capability.ENCRYPTION
+        and settings.encryption != "off"
+        and Cipher.AES_128_CCM in settings.ciphers
+    )
+
+
+def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]]) -> Agreement:
+    """Choose from the negotiate contexts; unknown ones are ignored.  [MS-SMB2] 3.3.5.4"""
+    kinds = [kind for kind, _ in contexts if kind in _SECURITY_CONTEXTS]
+    if len(kinds) != len(set(kinds)):
+        raise StatusError(Status.INVALID_PARAMETER, "a negotiate context twice")
+    if NegotiateContextType.PREAUTH_INTEGRITY not in kinds:
+        raise StatusError(Status.INVALID_PARAMETER, "3.1.1 without preauth integrity")
+    agreement = Agreement()
+    for kind, data in contexts:
+        if kind == NegotiateContextType.PREAUTH_INTEGRITY:
+            if HashAlgorithm.SHA_512 not in parse_preauth_context(data)[0]:
+                raise StatusError(Status.NO_PREAUTH_INTEGRITY_HASH_OVERLAP)
+        elif kind == NegotiateContextType.ENCRYPTION:
+            offered = parse_encryption_context(data)
+            ours = settings.ciphers if settings.encryption != "off" else ()
+            agreement.cipher = next((cipher for cipher in ours if cipher in offered), 0)
+        elif kind == NegotiateContextType.SIGNING:
+            offered = parse_signing_context(data)
+            agreement.signing = next(
+                (algorithm for algorithm in settings.signing_algorithms if algorithm in offered),
+                SigningAlgorithm.AES_CMAC,
+            )
+    return agreement
+
+
+def _response(connection: Connection, agreement: Agreement) -> bytes:
+    server = connection.server
+    contexts: list[tuple[int, bytes]] = []
+    if connection.dialect == Dialect.SMB_3_1_1:
+        salt = server.runtime.random_bytes(SALT_LENGTH)
+        preauth = pack_preauth_context((HashAlgorithm.SHA_512,), salt)
+        contexts.append((NegotiateContextType.PREAUTH_INTEGRITY, preauth))
+        if agreement.cipher is not None:
+            contexts.append((NegotiateContextType.ENCRYPTION, pack_encryption_context((agreement.cipher,))))
+        if agreement.signing is not None:
+            contexts.append((NegotiateContextType.SIGNING, pack_signing_context((agreement.signing,))))
+    required = SecurityMode.SIGNING_REQUIRED if server.settings.signing == "required" else 0
+    response = NegotiateResponse(
+        security_mode=SecurityMode.SIGNING_ENABLED | required,
+        dialect_revision=connection.dialect,
+        server_guid=server.settings.server_guid,
+        capabilities=connection.capabilities,
+        max_transact_size=connection.max_transact,
+        max_read_size=connection.max_read,
+        max_write_size=connection.max_write,
+        system_time=filetime_from_ns(server.runtime.now_ns()),
+        server_start_time=0,
+    )
+    return pack_negotiate_response(response, server.authenticator.hint(), contexts)
+
+
+def answer_smb1(connection: Connection, frame: memoryview) -> list[bytes | bytearray | memoryview]:
+    """The one SMB1 message that is understood: a NEGOTIATE that offers SMB2 as well.  [MS-SMB2] 3.3.5.3
+
+    Returns a frame.  Raises Disconnect for any other SMB1.
+    """
+    if connection.dialect or connection.negotiated:
+        raise Disconnect("SMB1 after NEGOTIATE")
+    try:
+        offered = smb1_dialects(frame)
+    except BadStructure as error:
+        raise Disconnect(f"SMB1 that is no NEGOTIATE: {error}") from None
+    newest = max(connection.server.settings.dialects)
+    if b"SMB 2.???" in offered and newest > Dialect.SMB_2_0_2:
+        dialect = Dialect.WILDCARD
+    elif b"SMB 2.002" in offered and Dialect.SMB_2_0_2 in connection.server.settings.dialects:
+        dialect = Dialect.SMB_2_0_2
+    else:
+        raise Disconnect("a client that speaks SMB1 only; SMB1 is not served")
+    _settle(connection, dialect, Agreement())
+    connection.window.use(0, 1)
+    granted = connection.window.grant(1, connection.server.settings.limits.credits_initial)
+    body = _response(connection, Agreement())
+    message = response_message(body, Status.SUCCESS, 0, 0, granted, HeaderFlag.SERVER_TO_REDIR, 0, 0, 0)
+    message[:4] = frame_prefix(len(message) - 4)
+    return [message]

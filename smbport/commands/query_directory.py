@@ -1,0 +1,244 @@
+"""QUERY_DIRECTORY.  [MS-SMB2] 3.3.5.18, [MS-FSA] 2.1.5.6.3
+
+A listing is streamed: the platform is asked for about as many entries as the client's buffer holds, and what did
+not fit stays in the cursor for the next request.  `FileIndex` is 0 and SMB2_INDEX_SPECIFIED is ignored, as on NTFS.
+"""
+
+import errno
+import struct
+from typing import Final, NamedTuple
+
+from smbport.commands.attributes import file_attributes, file_times
+from smbport.commands.call import Call, Reply
+from smbport.commands.find_name import find_name, parent_of
+from smbport.commands.steps import blocking, waiting
+from smbport.platform import Directory, Entry, Kind, Stat, Volume
+from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
+from smbport.state.open import DirectoryCursor, FileOpen
+from smbport.wire.constants import FileInfo, QueryDirectoryFlag
+from smbport.wire.directory import QueryDirectoryRequest, QueryDirectoryResponse, query_directory_pattern
+from smbport.wire.fscc_directory import FIXED_SIZE, DirectoryPacker, EntryNames
+from smbport.wire.header import HEADER_SIZE
+from smbport.wire.status import Status, StatusError
+from smbport.wire.text import FILETIME_EPOCH
+
+__all__ = ["query_directory"]
+
+BATCH: Final = 1024  # entries read at a time at most, so that a thread is soon free again
+SELECTIVE_BATCH: Final = 64  # at least as many when a pattern will leave some out
+USUAL_NAME: Final = 48  # bytes that a name takes with its padding; guessed
+OUTPUT_OFFSET: Final = HEADER_SIZE + QueryDirectoryResponse.SIZE
+
+_DOTS: Final = (EntryNames.SELF, EntryNames.PARENT)
+_LINK_LEADS_NOWHERE: Final = (errno.EXDEV, errno.ELOOP)
+_FROM_START: Final = QueryDirectoryFlag.RESTART_SCANS | QueryDirectoryFlag.REOPEN
+
+
+async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.18"""
+    opened = call.file
+    directory = opened.directory
+    text = _check(call, request)
+    pattern = Pattern(text, case_sensitive=opened.tree.share.settings.case_sensitive)
+    literal = _literal_name(text)
+    packer = DirectoryPacker(request.file_information_class, request.output_buffer_length)
+    cursor = opened.cursor
+    first = cursor is None or bool(request.flags & QueryDirectoryFlag.REOPEN)
+    if cursor is None:
+        cursor = opened.cursor = DirectoryCursor(pattern, literal)
+    while cursor.busy:
+        event = call.server.runtime.new_event()
+        cursor.waiters.append(event)
+        await waiting(event, interim=False)
+        call.still_open()
+    cursor.busy = True
+    try:
+        if request.flags & _FROM_START:
+            cursor.restart(pattern, literal)
+            directory.rewind()
+        while not _pack(cursor, packer, request) and not cursor.ended:
+            try:
+                await _refill(call, opened, cursor, request)
+            except OSError:
+                if packer.is_empty:
+                    raise
+                break  # what was read is sent; the next request meets the error again
+    finally:
+        cursor.release()
+    if packer.is_empty:
+        if cursor.rest:
+            raise StatusError(Status.BUFFER_OVERFLOW, "not even one entry fits")
+        raise StatusError(Status.NO_SUCH_FILE if first else Status.NO_MORE_FILES)
+    entries = packer.take()
+    return Reply(QueryDirectoryResponse(output_buffer_offset=OUTPUT_OFFSET, output_buffer_length=len(entries)), entries)
+
+
+def _check(call: Call, request: QueryDirectoryRequest) -> str:
+    """The search pattern, if the request is one that can be answered."""
+    fixed_size = FIXED_SIZE.get(request.file_information_class)
+    if fixed_size is None:
+        raise StatusError(Status.INVALID_INFO_CLASS, f"directory class {request.file_information_class}")
+    length = request.output_buffer_length
+    if length > call.connection.max_transact:
+        raise StatusError(Status.INVALID_PARAMETER, f"{length} bytes are more than {call.connection.max_transact}")
+    if length < fixed_size:
+        raise StatusError(Status.INFO_LENGTH_MISMATCH)
+    text = query_directory_pattern(call.message, request)
+    if not text or any(letter in text for letter in "\\/\0"):
+        raise StatusError(Status.OBJECT_NAME_INVALID, f"search pattern {text!r}")
+    return text
+
+
+def _literal_name(text: str) -> str | None:
+    """The name on disk that a pattern without wildcards stands for; None if there is no such name."""
+    if has_wildcards(text):
+        return None
+    name = name_for_disk(text)
+    return name if name not in _DOTS and name_for_wire(name) == text else None
+
+
+# Reading --------------------------------------------------------------------------------------------------------
+
+
+class _Scan(NamedTuple):
+    """What a thread needs to know to read on."""
+
+    volume: Volume
+    directory: Directory
+    path: str
+    stat: bool
+    limit: int  # entries to read; 0 for none
+    dots: bool  # "." and ".." come first
+    literal: str | None  # a name that is looked for instead of reading on
+    sensitive: bool
+
+
+async def _refill(call: Call, opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
+    """Let the cursor have entries again, or be at its end."""
+    volume = opened.tree.volume
+    assert volume is not None
+    # A volume that ignores case itself does not tell how it spells a name: its directories must be read.
+    look_up = not cursor.started and volume.features.case_sensitive
+    scan = _Scan(
+        volume=volume,
+        directory=opened.directory,
+        path=opened.path,
+        stat=request.file_information_class != FileInfo.NAMES,
+        limit=_limit(cursor, request),
+        dots=not cursor.started,
+        literal=cursor.literal if look_up else None,
+        sensitive=cursor.pattern.sensitive,
+    )
+    cursor.rest, cursor.ended = await blocking(_read, scan)
+    cursor.started = True
+    call.still_open()
+
+
+def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest) -> int:
+    """How many entries to ask for: about what the buffer holds, then less to fill what is left of it."""
+    if request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY and cursor.pattern.matches_all:
+        return 1 if cursor.started else 0
+    room = request.output_buffer_length // (FIXED_SIZE[request.file_information_class] + USUAL_NAME) + 1
+    if cursor.started:
+        room = room // 4 + 1
+    return min(room if cursor.pattern.matches_all else max(room, SELECTIVE_BATCH), BATCH)
+
+
+def _read(scan: _Scan, *, wait: bool = False) -> tuple[list[Entry], bool]:
+    """The next entries, and whether they are the last.  All that can fail comes before the directory moves on."""
+    entries: list[Entry] = []
+    if scan.literal is not None:
+        path = f"{scan.path}/{scan.literal}" if scan.path else scan.literal
+        known, entry = _look_up(scan.volume, path, sensitive=scan.sensitive, wait=wait)
+        if known:
+            return ([] if entry is None else [entry]), True
+    if scan.dots:
+        entries += _read_dots(scan, wait=wait)
+    if not scan.limit:
+        return entries, False
+    try:
+        batch = scan.directory.entries(scan.limit, stat=scan.stat, wait=wait)
+    except FileNotFoundError:  # Linux says so of a directory that was removed
+        batch = []
+    return entries + batch, not batch
+
+
+def _read_dots(scan: _Scan, *, wait: bool) -> list[Entry]:
+    """The directory itself and the one above; above the root of a share there is nothing to be seen but itself."""
+    if not scan.stat:
+        return [Entry(name, None) for name in _DOTS]
+    own = above = scan.directory.stat()
+    if scan.path:
+        try:
+            above = scan.volume.stat(parent_of(scan.path), wait=wait)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # it was moved by others, or may not be looked at: the client gets its own times twice
+    return [Entry(EntryNames.SELF, own), Entry(EntryNames.PARENT, above)]
+
+
+def _look_up(volume: Volume, path: str, *, sensitive: bool, wait: bool) -> tuple[bool, Entry | None]:
+    """Whether the answer is known without reading the directory, and the entry, if there is one.
+
+    As in a listing, a link that leads nowhere is seen itself.
+    """
+    try:
+        found = find_name(volume, path, sensitive=sensitive, wait=wait)
+    except OSError as error:
+        if error.errno not in _LINK_LEADS_NOWHERE:
+            raise
+        return False, None
+    if not found.parent_exists:  # the directory was moved by others: its handle is still good
+        return False, None
+    stat: Stat | None = found.stat
+    if stat is None:
+        try:
+            stat = volume.stat(found.path, follow=False, wait=wait)
+        except FileNotFoundError:
+            return True, None
+    return True, Entry(found.path.rpartition("/")[2], stat)
+
+
+# Packing --------------------------------------------------------------------------------------------------------
+
+
+def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirectoryRequest) -> bool:
+    """Move entries from the cursor to the packer; True when the answer is complete.
+
+    The hot path of every listing: one loop, nothing made per entry that is not sent.
+    """
+    single = request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY
+    names_only = request.file_information_class == FileInfo.NAMES
+    matches = None if cursor.pattern.matches_all else cursor.pattern.matches
+    directory = Kind.DIRECTORY
+    add = packer.add
+    rest = cursor.rest
+    for index, (name, stat) in enumerate(rest):
+        seen = name_for_wire(name) if name not in _DOTS else name
+        if matches is not None and not matches(seen):
+            continue
+        if names_only:
+            added = add(seen)
+        elif stat is None:
+            continue  # it vanished since its name was read
+        else:
+            has_data = stat.kind != directory
+            size, allocated = (stat.size, stat.allocated) if has_data else (0, 0)
+            attributes = file_attributes(stat, name)
+            try:
+                added = add(
+                    seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
+                    stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
+                    attributes, 0, stat.key.inode,
+                )  # fmt: skip
+            except struct.error:  # a time before 1601
+                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode)
+        if not added:
+            cursor.rest = rest[index:]
+            return True
+        if single:
+            cursor.rest = rest[index + 1 :]
+            return True
+    cursor.rest = []
+    return False

@@ -1,0 +1,227 @@
+"""SET_INFO that moves a name or adds one.  [MS-FSA] 2.1.5.15.11, [MS-FSCC] 2.4.28, 2.4.42, 2.4.43
+
+Two steps by name, each one thread hop at most: look at what is there, then change it.  Between the two, where the
+state lives, share modes decide.
+"""
+
+from errno import ENOENT
+from typing import Final, NamedTuple
+
+from smbport.commands.attributes import file_attributes
+from smbport.commands.call import Call
+from smbport.commands.find_name import find_name, parent_of
+from smbport.commands.steps import blocking
+from smbport.platform import FileKey, Kind, Stat, Volume
+from smbport.state.names import fold, parse_file_name
+from smbport.state.open import FileOpen
+from smbport.state.server import Server
+from smbport.wire.constants import Access, FileAttribute, ShareAccess
+from smbport.wire.fscc import (
+    FileLinkInformation,
+    FileNameInformation,
+    FileRenameInformation,
+    FileRenameInformationEx,
+    RenameFlag,
+    parse_with_name,
+)
+from smbport.wire.record import Record
+from smbport.wire.status import Status, StatusError
+
+__all__ = ["set_link", "set_rename", "set_rename_ex"]
+
+_FLAGS: Final = 0x7F  # all of RenameFlag; those about pinning and storage reserves mean nothing here
+
+
+class _Wish(NamedTuple):
+    """What the client asked for."""
+
+    path: str
+    replace: bool
+    posix: bool = False  # a file may be replaced although it is open
+    spare_readonly: bool = True
+
+
+class _Target(NamedTuple):
+    """What is where the new name should be."""
+
+    path: str  # of the new name, spelled as it will be
+    directory: FileKey
+    stat: Stat | None  # None: the name is free
+    same_name: bool  # the old name leads there, in whatever spelling
+
+
+async def set_rename(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    """FileRenameInformation.  [MS-FSCC] 2.4.42"""
+    _check_length(FileRenameInformation, buffer)
+    fixed, name = parse_with_name(FileRenameInformation, buffer)
+    await _rename(call, opened, _Wish(_new_path(opened, fixed.root_directory, name), bool(fixed.replace_if_exists)))
+
+
+async def set_rename_ex(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    """FileRenameInformationEx.  [MS-FSCC] 2.4.43"""
+    _check_length(FileRenameInformationEx, buffer)
+    fixed, name = parse_with_name(FileRenameInformationEx, buffer)
+    flags = fixed.flags
+    if flags & ~_FLAGS:
+        raise StatusError(Status.INVALID_PARAMETER, f"rename flags 0x{flags:x}")
+    wish = _Wish(
+        _new_path(opened, fixed.root_directory, name),
+        replace=bool(flags & RenameFlag.REPLACE_IF_EXISTS),
+        posix=bool(flags & RenameFlag.POSIX_SEMANTICS),
+        spare_readonly=not flags & RenameFlag.IGNORE_READONLY_ATTRIBUTE,
+    )
+    await _rename(call, opened, wish)
+
+
+async def set_link(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    """FileLinkInformation.  [MS-FSCC] 2.4.28"""
+    _check_length(FileLinkInformation, buffer)
+    fixed, name = parse_with_name(FileLinkInformation, buffer)
+    wish = _Wish(_new_path(opened, fixed.root_directory, name), bool(fixed.replace_if_exists))
+    if opened.shared.delete_pending:
+        raise StatusError(Status.ACCESS_DENIED, "the file is about to be deleted")
+    await _link(call, opened, wish)
+
+
+def _check_length(kind: type[Record], buffer: memoryview) -> None:
+    if len(buffer) < kind.SIZE + FileNameInformation.SIZE:
+        raise StatusError(Status.INFO_LENGTH_MISMATCH, f"{len(buffer)} bytes for {kind.__name__}")
+
+
+def _new_path(opened: FileOpen, root_directory: int, text: str) -> str:
+    """The new name as a path inside the share."""
+    if root_directory or not text:
+        raise StatusError(Status.INVALID_PARAMETER, "no name, or relative to another open")
+    name = parse_file_name(text)
+    if name.stream or (name.directory and not opened.is_directory):
+        raise StatusError(Status.OBJECT_NAME_INVALID, text)
+    if not opened.path:
+        raise StatusError(Status.ACCESS_DENIED, "the root of a share")
+    return name.path
+
+
+# The two operations ---------------------------------------------------------------------------------------------
+
+
+async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
+    """[MS-FSA] 2.1.5.15.11"""
+    server, volume, old = call.server, _volume_of(opened), opened.path
+    key = opened.shared.key
+    if opened.is_directory and server.files.below(old, key.device):
+        raise StatusError(Status.ACCESS_DENIED, "something inside the directory is open")
+    target = await _look(call, opened, wish)
+    if target.path == old:
+        return
+    _check_directory(server, target)
+    if target.same_name:
+        # A volume that ignores case finds the old name in place of the new one.
+        await blocking(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
+    elif target.stat is not None and target.stat.key == key:
+        _check_replace(server, target, wish, same_file=True)
+        await blocking(volume.remove, old, key)
+    else:
+        _check_replace(server, target, wish)
+        await blocking(volume.rename, old, target.path, replace=target.stat is not None)
+    server.files.move(old, target.path, key.device)
+    opened.created = True  # a flush makes the new name durable
+
+
+async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
+    """[MS-FSA] 2.1.5.15, FileLinkInformation"""
+    server, volume, old = call.server, _volume_of(opened), opened.path
+    target = await _look(call, opened, wish)
+    _check_directory(server, target)
+    same_file = target.stat is not None and target.stat.key == opened.shared.key
+    _check_replace(server, target, wish, same_file=same_file)
+    if same_file:
+        return
+    if target.stat is None:
+        await blocking(volume.link, old, target.path)
+        return
+    passing = f".smbport-{server.runtime.random_bytes(8).hex()}"
+    directory = parent_of(target.path)
+    await blocking(_link_over, volume, old, f"{directory}/{passing}" if directory else passing, target.path)
+
+
+def _volume_of(opened: FileOpen) -> Volume:
+    volume = opened.tree.volume
+    assert volume is not None
+    return volume
+
+
+async def _look(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
+    """What is there now, with the open still open and its name still the one that was looked at."""
+    old = opened.path
+    sensitive = opened.tree.share.settings.case_sensitive
+    target = await blocking(_look_at, _volume_of(opened), old, opened.shared.key, wish.path, sensitive=sensitive)
+    if call.still_open().path != old:
+        raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "somebody else renamed it first")
+    return target
+
+
+# Where the state lives ------------------------------------------------------------------------------------------
+
+
+def _check_directory(server: Server, target: _Target) -> None:
+    """Windows opens the directory of the new name to add to it, and shares reading and writing only."""
+    directory = server.files.find(target.directory)
+    if directory is not None:
+        directory.check_sharing(Access.ADD_FILE, ShareAccess.READ | ShareAccess.WRITE)
+
+
+def _check_replace(server: Server, target: _Target, wish: _Wish, *, same_file: bool = False) -> None:
+    """Whether what has the new name may go.  [MS-FSA] 2.1.5.15.11"""
+    stat = target.stat
+    if stat is None:
+        return
+    if not wish.replace:
+        raise StatusError(Status.OBJECT_NAME_COLLISION)
+    if same_file:
+        return
+    if stat.kind == Kind.DIRECTORY:
+        raise StatusError(Status.ACCESS_DENIED, "a directory cannot be replaced")
+    if wish.spare_readonly and file_attributes(stat, target.path) & FileAttribute.READONLY:
+        raise StatusError(Status.ACCESS_DENIED, "a file marked read-only cannot be replaced")
+    if not wish.posix and server.files.find(stat.key) is not None:
+        raise StatusError(Status.ACCESS_DENIED, "the file to be replaced is open")
+
+
+# In a thread ----------------------------------------------------------------------------------------------------
+
+
+def _look_at(volume: Volume, old: str, key: FileKey, new: str, *, sensitive: bool, wait: bool = False) -> _Target:
+    """Find the new name.  FileNotFoundError if the old one stands for another file by now."""
+    if not _stands_for(volume, old, key, wait=wait):
+        raise FileNotFoundError(ENOENT, "the name stands for another file", old)
+    found = find_name(volume, new, sensitive=sensitive, wait=wait)
+    if not found.parent_exists:
+        raise StatusError(Status.OBJECT_PATH_NOT_FOUND)
+    directory = parent_of(found.path)
+    path = found.path
+    same_name = found.stat is not None and _same_name(volume, path, old)
+    if same_name:  # only the spelling may change: to the one that was asked for
+        last = new.rpartition("/")[2]
+        path = f"{directory}/{last}" if directory else last
+    return _Target(path, volume.stat(directory, wait=wait).key, found.stat, same_name)
+
+
+def _stands_for(volume: Volume, path: str, key: FileKey, *, wait: bool) -> bool:
+    """Whether the name, or the link that has the name, still leads to the open file."""
+    stat = volume.stat(path, follow=False, wait=wait)
+    if stat.kind == Kind.SYMLINK and stat.key != key:
+        stat = volume.stat(path, wait=wait)
+    return stat.key == key
+
+
+def _same_name(volume: Volume, one: str, other: str) -> bool:
+    return one == other or (not volume.features.case_sensitive and fold(one) == fold(other))
+
+
+def _link_over(volume: Volume, old: str, passing: str, new: str, *, wait: bool = False) -> None:
+    """Replace a name by a link in one instant, by way of a name that nobody uses."""
+    volume.link(old, passing, wait=wait)
+    try:
+        volume.rename(passing, new, replace=True, wait=wait)
+    except OSError:
+        volume.remove(passing, volume.stat(passing, follow=False, wait=wait).key, wait=wait)
+        raise

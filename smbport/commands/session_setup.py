@@ -1,0 +1,170 @@
+"""SESSION_SETUP: logging on, again, and failing.  [MS-SMB2] 3.3.5.5"""
+
+from smbport.commands.call import Call, Reply, log
+from smbport.commands.close import delete_name
+from smbport.commands.steps import blocking, waiting
+from smbport.security.auth import BadToken, Continue, Done, LogonUser
+from smbport.security.keys import derive_keys
+from smbport.security.sealing import Sealer
+from smbport.security.signing import make_signer
+from smbport.state.session import Channel, Session
+from smbport.wire.constants import Dialect, SecurityMode, SessionFlag, SessionSetupFlag
+from smbport.wire.session import SessionSetupRequest, pack_session_setup_response, security_buffer
+from smbport.wire.status import Disconnect, Status, StatusError
+
+__all__ = ["session_setup"]
+
+
+async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.5"""
+    connection, settings = call.connection, call.server.settings
+    if settings.encryption == "required" and connection.dialect < Dialect.SMB_3_0:
+        log.warning("%s speaks no dialect that can be sealed, and encryption is required", connection.address)
+        raise StatusError(Status.ACCESS_DENIED)
+    if request.flags & SessionSetupFlag.BINDING:
+        # Multichannel is not announced, so nobody may ask for it.  [MS-SMB2] 3.3.5.5
+        raise StatusError(Status.REQUEST_NOT_ACCEPTED, "binding")
+    token = security_buffer(call.message, request)
+    channel = _new_session(call) if call.header.session_id == 0 else _known_session(call)
+    call.channel = channel
+    if channel.exchange is None:
+        channel.exchange = call.server.authenticator.begin()
+    if connection.dialect == Dialect.SMB_3_1_1:
+        channel.preauth.update(call.message)
+    try:
+        step = channel.exchange.step(bytes(token), call.server.runtime.now_ns())
+    except (StatusError, BadToken) as error:
+        await _fail(call, channel, error)
+        raise StatusError(error.status if isinstance(error, StatusError) else Status.INVALID_PARAMETER) from None
+    if isinstance(step, Continue):
+        return Reply(pack_session_setup_response(0, step.token), None, Status.MORE_PROCESSING_REQUIRED)
+    channel.exchange = None
+    if channel.session.valid:
+        return await _log_on_again(call, channel, step)
+    return await _log_on(call, channel, step, request)
+
+
+def _new_session(call: Call) -> Channel:
+    """A session that exists only for the logon until that succeeds."""
+    connection, server = call.connection, call.server
+    limits = server.settings.limits
+    in_setup = sum(not channel.session.valid for channel in connection.channels.values())
+    if (
+        in_setup >= limits.sessions_in_setup
+        or len(connection.channels) >= limits.sessions_per_connection
+        or len(server.sessions) >= limits.sessions
+    ):
+        raise StatusError(Status.TOO_MANY_SESSIONS)
+    session = Session(server, server.new_session_id())
+    channel = Channel(session, connection, connection.preauth.copy())
+    session.channels.append(channel)
+    server.sessions[session.session_id] = session
+    connection.channels[session.session_id] = channel
+    return channel
+
+
+def _known_session(call: Call) -> Channel:
+    """The logon in progress, or a session that authenticates again.  [MS-SMB2] 3.3.5.5.2"""
+    channel = call.connection.channels.get(call.header.session_id)
+    if channel is None:
+        raise StatusError(Status.USER_SESSION_DELETED)
+    if channel.exchange is None and channel.session.valid:
+        if channel.session.signing_required and not call.signed and call.chain.sealed is None:
+            raise StatusError(Status.ACCESS_DENIED, "re-authentication is not signed")
+        channel.preauth = call.connection.preauth.copy()
+    return channel
+
+
+async def _fail(call: Call, channel: Channel, error: Exception) -> None:
+    """The logon failed: forget it, and make guessing slow.  A session that was valid ends too.  [MS-SMB2] 3.3.5.5.3"""
+    connection, server, limits = call.connection, call.server, call.server.settings.limits
+    channel.exchange = None
+    call.channel = None
+    for opened in channel.session.close():
+        await delete_name(server, opened)
+    connection.failed_logons += 1
+    log.warning("logon from %s failed: %s", connection.address, error)
+    if connection.failed_logons >= limits.failed_logons_per_connection:
+        raise Disconnect(f"{connection.failed_logons} failed logons")
+    if not server.throttle.enter(connection.address):
+        raise Disconnect("too many failed logons at once from this address")
+    try:
+        await waiting(server.runtime.new_event(), limits.failed_logon_delay_s, interim=False)
+    finally:
+        server.throttle.leave(connection.address)
+
+
+async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetupRequest) -> Reply:
+    """The session becomes valid: keys, account, and what it must protect.  [MS-SMB2] 3.3.5.5.3"""
+    session, connection, settings = channel.session, call.connection, call.server.settings
+    await _map_account(call, session, done.user)
+    session.user = done.user
+    session.session_key = done.session_key
+    _make_keys(channel, done)
+    trusted = done.user.kind == "user"
+    client_requires = (connection.client_security_mode | request.security_mode) & SecurityMode.SIGNING_REQUIRED
+    session.signing_required = trusted and bool(settings.signing == "required" or client_requires)
+    if settings.encryption == "required":
+        if session.sealer is None or not trusted:
+            log.warning("%s at %s cannot seal, and encryption is required", done.user.name, connection.address)
+            for opened in session.close():
+                await delete_name(call.server, opened)
+            raise StatusError(Status.ACCESS_DENIED)
+        session.encrypt = True
+    session.valid = True
+    if request.previous_session_id and request.previous_session_id != session.session_id:
+        await _end_previous_session(call, session, request.previous_session_id)
+    log.info("%s logged on as %r from %s", done.user.kind, done.user.name, connection.address)
+    call.sign_reply = trusted
+    return _success(session, done)
+
+
+def _success(session: Session, done: Done) -> Reply:
+    flags = {"guest": SessionFlag.IS_GUEST, "anonymous": SessionFlag.IS_NULL}.get(done.user.kind, 0)
+    if session.encrypt:
+        flags |= SessionFlag.ENCRYPT_DATA
+    return Reply(pack_session_setup_response(flags, done.token))
+
+
+def _make_keys(channel: Channel, done: Done) -> None:
+    """[MS-SMB2] 3.3.5.5.3.  Guests and anonymous users have no secret, so what they send is not sealed."""
+    session, connection = channel.session, channel.connection
+    cipher = connection.cipher if done.user.kind == "user" else None
+    keys = session.keys = derive_keys(connection.dialect, done.session_key, channel.preauth.value, cipher)
+    channel.signer = make_signer(connection.signing_algorithm, keys.signing)
+    if cipher is not None:
+        session.sealer = Sealer(cipher, keys.encryption_in, keys.encryption_out)
+
+
+async def _map_account(call: Call, session: Session, user: LogonUser) -> None:
+    """Find the system account whose rights the user has on files; None if there is none or no need of one."""
+    identity = call.server.platform.identity
+    if identity is None or user.kind == "anonymous":
+        return
+    if user.kind == "guest":
+        name = call.server.settings.guest_account
+    else:
+        name = (user.record.account if user.record is not None else None) or user.name
+    if name is not None and name != "server":
+        session.account = await blocking(identity.find_account, name)
+
+
+async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
+    """Re-authentication keeps the keys and refreshes who the user is, groups included.  [MS-SMB2] 3.3.5.5.2"""
+    session = channel.session
+    await _map_account(call, session, done.user)
+    session.user = done.user
+    call.sign_reply = done.user.kind == "user"
+    return _success(session, done)
+
+
+async def _end_previous_session(call: Call, session: Session, previous_id: int) -> None:
+    """A client that lost its connection replaces its old session.  Only the same user can.  [MS-SMB2] 3.3.5.5.3"""
+    previous = call.server.sessions.get(previous_id)
+    if previous is None or previous.user is None or session.user is None:
+        return
+    if (previous.user.name, previous.user.kind) != (session.user.name, session.user.kind):
+        log.warning("%s may not end session %x of %s", session.user_name, previous_id, previous.user_name)
+        return
+    for opened in previous.close():
+        await delete_name(call.server, opened)

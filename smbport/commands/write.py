@@ -1,0 +1,48 @@
+"""WRITE.  [MS-SMB2] 3.3.5.13"""
+
+from typing import Final
+
+from smbport.commands.call import Call, Reply
+from smbport.commands.steps import blocking
+from smbport.state.open import PipeOpen
+from smbport.wire.constants import Access, CreateOption, WriteFlag
+from smbport.wire.file import WriteRequest, WriteResponse, write_data
+from smbport.wire.status import Status, StatusError
+
+__all__ = ["write"]
+
+MAX_OFFSET: Final = (1 << 63) - 1
+APPEND: Final = (1 << 64) - 1  # "at the end", for a handle that may do nothing but append  [MS-FSA] 2.1.5.3
+
+
+async def write(call: Call, request: WriteRequest) -> Reply:
+    """[MS-SMB2] 3.3.5.13"""
+    length, offset = request.length, request.offset
+    if length > call.connection.max_write:
+        raise StatusError(Status.INVALID_PARAMETER, f"{length} bytes are more than {call.connection.max_write}")
+    data = write_data(call.message, request)
+    if isinstance(call.opened, PipeOpen):
+        call.opened.pipe.write(data)
+        return _reply(length)
+    opened = call.file
+    file = opened.file
+    if offset == APPEND and not opened.granted_access & Access.WRITE_DATA:
+        offset = opened.node.stat().size
+    if offset > MAX_OFFSET or offset + length > MAX_OFFSET:
+        raise StatusError(Status.INVALID_PARAMETER, "offset beyond 2^63")
+    if not opened.granted_access & Access.WRITE_DATA and offset < opened.node.stat().size:
+        raise StatusError(Status.ACCESS_DENIED, "the handle may only append")
+    if not length:
+        return _reply(0)
+    if not opened.shared.locks.may_write(opened, offset, length):
+        raise StatusError(Status.FILE_LOCK_CONFLICT)
+    through = bool(request.flags & WriteFlag.WRITE_THROUGH or opened.create_options & CreateOption.WRITE_THROUGH)
+    written = await blocking(file.write_at, offset, data, through=through)
+    if not written:
+        raise StatusError(Status.DISK_FULL)
+    opened.position = offset + written
+    return _reply(written)
+
+
+def _reply(count: int) -> Reply:
+    return Reply(WriteResponse(count=count, remaining=0, write_channel_info_offset=0, write_channel_info_length=0))

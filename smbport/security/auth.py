@@ -1,0 +1,208 @@
+"""Who the client is: NTLMv2, bare or inside SPNEGO, against a database of users.  [MS-SMB2] 3.3.5.5.3
+
+    exchange = authenticator.begin()
+    step = exchange.step(token, now_ns)      Continue(token), ..., Done(token, user, session_key)
+
+Refusals are `LogonFailure`, the same in status and work done whether the user is unknown, disabled or has another
+password.  Tokens that are malformed or come out of order are `BadToken`.  After either an exchange is dead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal, Protocol
+
+from smbport.security.ntlm import NTLMSSP_SIGNATURE, Claim, LogonFailure, NtlmChallenge, NtlmContext, nt_hash
+from smbport.security.spnego import (
+    ACCEPT_COMPLETED,
+    ACCEPT_INCOMPLETE,
+    NTLMSSP,
+    REQUEST_MIC,
+    BadToken,
+    pack_hint,
+    pack_response,
+    parse_init,
+    parse_response,
+)
+
+__all__ = [
+    "MAX_TOKEN", "Authenticator", "BadToken", "Continue", "Done", "Exchange", "LogonFailure", "LogonUser",
+    "UserDatabase", "UserRecord", "nt_hash",
+]  # fmt: skip
+
+MAX_TOKEN: Final = 48 << 10  # bytes; guessed: Kerberos tickets with large PACs take 12 to 48 KiB, NTLM under 2
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user who can log on."""
+
+    name: str
+    nt_hash: bytes  # 16 bytes
+    disabled: bool = False
+    account: str | None = None  # the system account, if it is not called `name`
+
+
+class UserDatabase(Protocol):
+    """Where users are looked up."""
+
+    def find_user(self, name: str) -> UserRecord | None:
+        """The user of this name, compared without case.  Called at every logon; must not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogonUser:
+    """Who logged on.  Guests and anonymous users proved nothing, so neither carries the name they gave."""
+
+    name: str  # as the database spells it
+    domain: str  # as the client sent it
+    kind: Literal["user", "guest", "anonymous"]
+    record: UserRecord | None  # of a "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Send this, and expect another token."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Send this; the logon is complete."""
+
+    token: bytes  # empty if there is nothing to send
+    user: LogonUser
+    session_key: bytes  # 16 bytes; a guest's are zero
+
+
+_NOBODY: Final = UserRecord("", bytes(16), disabled=True)  # stands in for unknown users, so that they take as long
+_GUEST: Final = LogonUser("guest", "", "guest", None)
+_ANONYMOUS: Final = LogonUser("", "", "anonymous", None)
+
+
+class Authenticator:
+    """The rules of logging on, for all connections of a server."""
+
+    def __init__(
+        self,
+        *,
+        users: UserDatabase,
+        server_name: str,
+        domain: str,
+        anonymous: bool,
+        guest: bool,
+        random_bytes: Callable[[int], bytes],
+        guest_on_bad_user: bool = False,
+    ) -> None:
+        """With `guest` the name "guest" needs no password, with `guest_on_bad_user` no unknown name does."""
+        self.users = users
+        self.server_name = server_name
+        self.domain = domain
+        self.anonymous = anonymous
+        self.guest = guest
+        self.guest_on_bad_user = guest_on_bad_user
+        self.random_bytes = random_bytes
+
+    def hint(self) -> bytes:
+        """The security buffer of a NEGOTIATE response.  [MS-SMB2] 3.3.5.4"""
+        return pack_hint()
+
+    def begin(self) -> "Exchange":
+        """One attempt to log on."""
+        return Exchange(self)
+
+    def identify(self, claim: Claim, challenge: NtlmChallenge) -> tuple[LogonUser, NtlmContext | None]:
+        """Decide about a claim; no context comes with a guest, whose key nobody knows.  Raises LogonFailure."""
+        if claim.anonymous:
+            if not self.anonymous:
+                raise LogonFailure("anonymous")
+            return _ANONYMOUS, challenge.accept_anonymous(claim)
+        record = self.users.find_user(claim.user)
+        known = _NOBODY if record is None else record
+        context = challenge.verify(claim, known.nt_hash)
+        if context is not None and not known.disabled:
+            return LogonUser(known.name, claim.domain, "user", known), context
+        if record is None and self._welcomes(claim.user):
+            return _GUEST, None
+        raise LogonFailure(f"user {claim.user!r}, domain {claim.domain!r}")
+
+    def _welcomes(self, unknown_user: str) -> bool:
+        return self.guest and (self.guest_on_bad_user or unknown_user.casefold() == "guest")
+
+
+class Exchange:
+    """One attempt to log on.  Its challenge is good for one answer, and only here."""
+
+    __slots__ = ("_authenticator", "_mech_list", "_mic_due", "_next")
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self._mech_list = b""  # the client's mechanisms as SPNEGO carried them; empty without SPNEGO
+        self._mic_due = False  # the client's first choice was not NTLM, so it must prove that nobody changed it
+        self._next: Callable[[bytes, int], Continue | Done] = self._first
+
+    def step(self, token: bytes, now_ns: int) -> Continue | Done:
+        """Take the client's next token at `now_ns`, nanoseconds since 1970.  Raises LogonFailure and BadToken."""
+        take, self._next = self._next, self._dead
+        if len(token) > MAX_TOKEN:
+            raise BadToken(f"a token of {len(token)} bytes")
+        return take(token, now_ns)
+
+    def _dead(self, token: bytes, now_ns: int) -> Continue | Done:
+        raise BadToken("the exchange is over")
+
+    def _first(self, token: bytes, now_ns: int) -> Continue:
+        if token.startswith(NTLMSSP_SIGNATURE):
+            return Continue(self._challenge(token, now_ns))
+        init = parse_init(token)
+        if NTLMSSP not in init.mechanisms:
+            raise LogonFailure("client does not offer NTLM")
+        self._mech_list = init.mech_list
+        self._mic_due = init.mechanisms[0] != NTLMSSP
+        challenge = b""
+        if init.mech_token.startswith(NTLMSSP_SIGNATURE):
+            challenge = self._challenge(init.mech_token, now_ns)
+        else:  # a token for the mechanism the client hoped for, or none
+            self._next = self._second
+        state = REQUEST_MIC if self._mic_due else ACCEPT_INCOMPLETE
+        return Continue(pack_response(state, supported_mech=NTLMSSP, token=challenge))
+
+    def _second(self, token: bytes, now_ns: int) -> Continue:
+        challenge = self._challenge(parse_response(token).token, now_ns)
+        return Continue(pack_response(ACCEPT_INCOMPLETE, token=challenge))
+
+    def _challenge(self, negotiate: bytes, now_ns: int) -> bytes:
+        authenticator = self._authenticator
+        challenge = NtlmChallenge(
+            negotiate,
+            server=authenticator.server_name,
+            domain=authenticator.domain,
+            nonce=authenticator.random_bytes(8),
+            now_ns=now_ns,
+        )
+        self._next = partial(self._last, challenge)
+        return challenge.message
+
+    def _last(self, challenge: NtlmChallenge, token: bytes, now_ns: int) -> Done:
+        mic = None
+        if self._mech_list:
+            response = parse_response(token)
+            token, mic = response.token, response.mech_list_mic
+        user, context = self._authenticator.identify(challenge.read_claim(token), challenge)
+        answer = b""
+        if self._mech_list:
+            answer = pack_response(ACCEPT_COMPLETED, mech_list_mic=self._answer_mic(context, mic))
+        return Done(answer, user, bytes(16) if context is None else context.session_key)
+
+    def _answer_mic(self, context: NtlmContext | None, mic: bytes | None) -> bytes | None:
+        """Check the client's mechListMIC and return ours; None if none is exchanged.  [RFC4178] 5, [MS-SPNG] 3.3.5.1"""
+        if context is None or not context.integrity:
+            return None
+        if mic is None:
+            if self._mic_due or context.had_mic:
+                raise LogonFailure("mechListMIC is missing")
+            return None
+        if not context.verify(self._mech_list, mic):
+            raise LogonFailure("mechListMIC is wrong: somebody changed the client's list of mechanisms")
+        return context.sign(self._mech_list)

@@ -1,0 +1,242 @@
+"""NTLMv2 as the server of it: CHALLENGE out, AUTHENTICATE in, keys made.  [MS-NLMP]
+
+The only module that knows the `pyspnego` package, whose messages and primitives it uses.  Its acceptor is of no
+use here: it takes users from a file only, knows no anonymous logon and compares proofs with `==`.  NTLMv1, LM
+and NTLM2 session responses are refused before anything is computed.
+"""
+
+import hmac
+import struct
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from spnego._ntlm_raw.crypto import hmac_md5, rc4init, rc4k, sealkey, signkey
+from spnego._ntlm_raw.md4 import md4
+from spnego._ntlm_raw.messages import (
+    Authenticate,
+    AvFlags,
+    AvId,
+    Challenge,
+    FileTime,
+    MessageType,
+    Negotiate,
+    NegotiateFlags,
+    TargetInfo,
+    Version,
+)
+from spnego._ntlm_raw.security import sign
+
+from smbport.security.spnego import BadToken
+from smbport.wire.status import Status, StatusError
+from smbport.wire.text import filetime_from_ns
+
+__all__ = ["NTLMSSP_SIGNATURE", "Claim", "LogonFailure", "NtlmChallenge", "NtlmContext", "nt_hash"]
+
+NTLMSSP_SIGNATURE: Final = b"NTLMSSP\0"
+
+_REQUIRED: Final = int(NegotiateFlags.unicode | NegotiateFlags.extended_session_security)
+_OFFERED: Final = _REQUIRED | int(
+    NegotiateFlags.request_target
+    | NegotiateFlags.sign
+    | NegotiateFlags.seal
+    | NegotiateFlags.always_sign
+    | NegotiateFlags.version
+    | NegotiateFlags.key_128
+    | NegotiateFlags.key_exch
+    | NegotiateFlags.key_56
+)
+_ALWAYS: Final = int(NegotiateFlags.ntlm | NegotiateFlags.target_type_server | NegotiateFlags.target_info)
+_KEY_EXCHANGE: Final = int(NegotiateFlags.key_exch)
+_SIGN: Final = int(NegotiateFlags.sign)
+_SIGN_OR_SEAL: Final = int(NegotiateFlags.sign | NegotiateFlags.seal)
+
+_VERSION: Final = (6, 1)  # of Windows; seen in traces only, [MS-NLMP] 2.2.2.10
+_NEGOTIATE_SIZE: Final = 32
+_AUTHENTICATE_SIZE: Final = 64
+_AUTHENTICATE_FIELDS: Final = range(12, 60, 8)  # six of (length, maximum, offset)
+_PROOF_SIZE: Final = 16
+_BLOB_SIZE: Final = 28  # NTLMv2_CLIENT_CHALLENGE up to its AvPairs, [MS-NLMP] 2.2.2.7
+_ANONYMOUS_LM_RESPONSES: Final = (b"", b"\0")
+
+
+class LogonFailure(StatusError):
+    """The logon is refused; the client is told no more than that, `detail` is for the log."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Status.LOGON_FAILURE, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An AUTHENTICATE message whose form is right; nothing in it is proven.  [MS-NLMP] 2.2.1.3"""
+
+    user: str
+    domain: str
+    proof: bytes  # NTProofStr; empty for an anonymous logon
+    blob: bytes  # what the proof covers besides the server's challenge
+    flags: int
+    encrypted_key: bytes
+    mic: bytes | None  # None if the client did not announce one
+    message: bytes  # as it came, with its MIC zeroed
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether it does not even claim a user."""
+        return not self.proof
+
+
+@dataclass(frozen=True, slots=True)
+class NtlmContext:
+    """What a completed exchange leaves behind."""
+
+    session_key: bytes  # ExportedSessionKey, 16 bytes
+    flags: int
+    had_mic: bool  # the AUTHENTICATE message carried a MIC, and it was right
+
+    @property
+    def integrity(self) -> bool:
+        """Whether both sides can sign with it."""
+        return bool(self.flags & _SIGN)
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of the first message that the server signs: SPNEGO's mechListMIC.  [MS-NLMP] 3.4.4.2"""
+        return self._sign(data, "accept")
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether the first message that the client signs has this signature."""
+        return hmac.compare_digest(self._sign(data, "initiate"), signature)
+
+    def _sign(self, data: bytes, side: Literal["initiate", "accept"]) -> bytes:
+        handle = rc4init(sealkey(self.flags, self.session_key, side))
+        return sign(self.flags, handle, signkey(self.flags, self.session_key, side), 0, data)
+
+
+class NtlmChallenge:
+    """A challenge, and the judge of what answers it.  [MS-NLMP] 3.2.5.1.1
+
+    Raises BadToken for what is no NEGOTIATE message, and LogonFailure if the client lacks what a safe logon needs.
+    """
+
+    __slots__ = ("_flags", "_negotiate", "_nonce", "message")
+
+    def __init__(self, negotiate: bytes, *, server: str, domain: str, nonce: bytes, now_ns: int) -> None:
+        """`nonce` is 8 bytes that were never used before, `now_ns` the time in nanoseconds since 1970."""
+        _check_form(negotiate, MessageType.negotiate, _NEGOTIATE_SIZE)
+        offered = Negotiate.unpack(negotiate).flags
+        if offered & _REQUIRED != _REQUIRED:
+            raise LogonFailure(f"client lacks Unicode or extended session security: 0x{offered:08x}")
+        self._negotiate = negotiate
+        self._nonce = nonce
+        self._flags = offered & _OFFERED | _ALWAYS
+        info = TargetInfo()
+        info[AvId.nb_domain_name] = domain
+        info[AvId.nb_computer_name] = server
+        info[AvId.dns_domain_name] = ""
+        info[AvId.dns_computer_name] = server.lower()
+        info[AvId.timestamp] = FileTime.unpack(filetime_from_ns(now_ns).to_bytes(8, "little"))
+        version = Version(*_VERSION) if self._flags & NegotiateFlags.version else None
+        self.message = Challenge(self._flags, nonce, server, info, version).pack()
+
+    def read_claim(self, message: bytes) -> Claim:
+        """Read an AUTHENTICATE message.  [MS-NLMP] 3.2.5.1.2
+
+        Raises BadToken for bytes that lie, and LogonFailure for anything that is not NTLMv2.
+        """
+        _check_form(message, MessageType.authenticate, _AUTHENTICATE_SIZE)
+        _check_fields(message)
+        parsed = Authenticate.unpack(message)
+        flags = parsed.flags & self._flags
+        if flags & _REQUIRED != _REQUIRED:
+            raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
+        try:
+            user, domain = parsed.user_name or "", parsed.domain_name or ""
+        except UnicodeDecodeError as error:
+            raise BadToken(f"a name that is not UTF-16: {error.reason}") from None
+        proof, blob = _split_response(
+            parsed.nt_challenge_response or b"", parsed.lm_challenge_response or b"", anonymous_allowed=not user
+        )
+        encrypted_key = parsed.encrypted_random_session_key or b""
+        if flags & _KEY_EXCHANGE and flags & _SIGN_OR_SEAL and len(encrypted_key) != 16:
+            raise BadToken(f"EncryptedRandomSessionKey of {len(encrypted_key)} bytes")
+        mic = None
+        if proof and _av_flags(blob[_BLOB_SIZE:]) & AvFlags.mic:
+            mic = parsed.mic
+            if mic is None:
+                raise LogonFailure("a MIC is announced, and there is none")
+            parsed.mic = bytes(16)
+        return Claim(user, domain, proof, blob, flags, encrypted_key, mic, parsed.pack())
+
+    def verify(self, claim: Claim, nt_hash: bytes) -> NtlmContext | None:
+        """Check the claim against the NT hash of its user; None if the password is wrong.  [MS-NLMP] 3.3.2
+
+        Raises LogonFailure if the password is right but the MIC is not.
+        """
+        identity = (_upper(claim.user) + claim.domain).encode("utf-16-le")
+        response_key = hmac_md5(nt_hash, identity)
+        proof = hmac_md5(response_key, self._nonce + claim.blob)
+        if not hmac.compare_digest(proof, claim.proof):
+            return None
+        return self._context(claim, hmac_md5(response_key, proof))
+
+    def accept_anonymous(self, claim: Claim) -> NtlmContext:
+        """The context of a claim to be nobody, whose key everybody knows.  [MS-NLMP] 3.2.5.1.2"""
+        return self._context(claim, bytes(16))
+
+    def _context(self, claim: Claim, key: bytes) -> NtlmContext:
+        """Exchange the session key and check the MIC with it.  [MS-NLMP] 3.2.5.1.2"""
+        if claim.flags & _KEY_EXCHANGE and claim.flags & _SIGN_OR_SEAL:
+            key = rc4k(key, claim.encrypted_key)
+        if claim.mic is not None:
+            expected = hmac_md5(key, self._negotiate + self.message + claim.message)
+            if not hmac.compare_digest(expected, claim.mic):
+                raise LogonFailure("the MIC is wrong: somebody changed a message on the way")
+        return NtlmContext(key, claim.flags, claim.mic is not None)
+
+
+def nt_hash(password: str) -> bytes:
+    """NTOWFv1, the 16 bytes that NTLM knows a password by.  [MS-NLMP] 3.3.1"""
+    return md4(password.encode("utf-16-le"))
+
+
+def _check_form(message: bytes, message_type: int, size: int) -> None:
+    if len(message) < size or not message.startswith(NTLMSSP_SIGNATURE):
+        raise BadToken(f"{len(message)} bytes that are no NTLM message")
+    found = int.from_bytes(message[8:12], "little")
+    if found != message_type:
+        raise BadToken(f"NTLM message {found} where {message_type} must be")
+
+
+def _check_fields(message: bytes) -> None:
+    """pyspnego cuts a field that leaves the message short, without a word."""
+    for position in _AUTHENTICATE_FIELDS:
+        length, _, offset = struct.unpack_from("<HHI", message, position)
+        if length and not _AUTHENTICATE_SIZE <= offset <= len(message) - length:
+            raise BadToken(f"AUTHENTICATE field of {length} bytes at {offset} in {len(message)}")
+
+
+def _split_response(nt_response: bytes, lm_response: bytes, *, anonymous_allowed: bool) -> tuple[bytes, bytes]:
+    """NTProofStr and what it covers; two times nothing if the claim is anonymous.  [MS-NLMP] 2.2.2.8"""
+    if anonymous_allowed and not nt_response and lm_response in _ANONYMOUS_LM_RESPONSES:
+        return b"", b""
+    if len(nt_response) < _PROOF_SIZE + _BLOB_SIZE:
+        raise LogonFailure(f"NT response of {len(nt_response)} bytes: not NTLMv2")
+    return nt_response[:_PROOF_SIZE], nt_response[_PROOF_SIZE:]
+
+
+def _av_flags(pairs: bytes) -> int:
+    """MsvAvFlags in a list of AV_PAIRs; 0 if it has none.  [MS-NLMP] 2.2.2.1"""
+    position = flags = 0
+    while position + 4 <= len(pairs):
+        kind, length = struct.unpack_from("<HH", pairs, position)
+        position += 4
+        if kind == AvId.eol:
+            return flags
+        if kind == AvId.flags:
+            flags |= int.from_bytes(pairs[position : position + length], "little")
+        position += length
+    raise BadToken("a list of AV pairs without an end")
+
+
+def _upper(name: str) -> str:
+    """Upper case as Windows has it: one character stays one, so "ß" stays "ß"."""
+    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)

@@ -1,0 +1,85 @@
+"""Running handlers: inline as long as they need not wait, then as a task.
+
+`begin` is the fast path: one `send` into the coroutine, and nearly always it is finished.  `finish` is the
+rest: it runs the steps that wait, in a task of its own, and throws what they raise into the handler.
+"""
+
+import math
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import trio
+
+from smbport.commands.steps import Blocking, Step, Waiting
+from smbport.state.connection import Running
+from smbport.wire.status import Status, StatusError
+
+__all__ = ["Wait", "begin", "finish"]
+
+Handler = Coroutine[Step, Any, None]
+
+
+def begin(handler: Handler) -> Step | None:
+    """Run a handler up to its end (None) or to its first waiting step."""
+    try:
+        return handler.send(None)
+    except StopIteration:
+        return None
+
+
+async def finish(handler: Handler, step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> None:
+    """Run the rest of a handler.  Cancelling the task closes the handler, so that its `finally` clauses run."""
+    try:
+        while True:
+            try:
+                value = await _take(step, wait, threads)
+            except (OSError, StatusError) as error:
+                step = handler.throw(error)
+            else:
+                step = handler.send(value)
+    except StopIteration:
+        return
+    finally:
+        handler.close()
+
+
+async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> object:
+    if isinstance(step, Blocking):
+        function = partial(step.function, *step.args, **step.keywords, wait=True)
+        return await trio.to_thread.run_sync(function, limiter=threads)
+    return await wait.until(step)
+
+
+class Wait:
+    """How one request waits: the client is told once, and it can cancel."""
+
+    __slots__ = ("_announce", "_cancelled", "_scope", "running")
+
+    def __init__(self, running: Running, announce: Callable[[Running], None]) -> None:
+        self.running = running
+        self._announce = announce  # sends STATUS_PENDING and sets `running.async_id`
+        self._cancelled = False
+        self._scope: trio.CancelScope | None = None
+        running.cancel = self.cancel
+
+    def cancel(self) -> None:
+        """The client does not want the answer any more, or goes away.  Harmless when nothing waits."""
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def until(self, step: Waiting) -> bool:
+        """Whether the event was set in time.  Raises StatusError(CANCELLED) if the request was cancelled."""
+        if step.interim and not self.running.async_id:
+            self._announce(self.running)
+        event = step.event
+        assert isinstance(event, trio.Event)
+        if not self._cancelled:
+            timeout = math.inf if step.timeout_s is None else step.timeout_s
+            with trio.move_on_after(timeout) as self._scope:
+                await event.wait()
+            self._scope = None
+        if self._cancelled and step.interim:
+            raise StatusError(Status.CANCELLED)
+        return event.is_set()

@@ -1,0 +1,95 @@
+"""Running a server inside a trio program: the way the command line does it too.
+
+async with smbport.serve({"data": "/srv/data"}, users={"alice": "secret"}) as server:
+    print(server.port)
+    await trio.sleep_forever()
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import trio
+
+from smbport import registry
+from smbport.platform import Platform
+from smbport.security.auth import Authenticator, UserDatabase
+from smbport.server.listener import Listener
+from smbport.state.server import Runtime, Server
+from smbport.state.settings import Settings, ShareSettings
+from smbport.users import MemoryUsers
+
+__all__ = ["Serving", "serve"]
+
+Shares = Mapping[str, str | os.PathLike[str]] | Sequence[ShareSettings]
+
+
+class Serving:
+    """A server that runs."""
+
+    def __init__(self, state: Server, listener: Listener, addresses: Sequence[tuple[str, int]]) -> None:
+        self.state = state
+        self.listener = listener
+        self.addresses = addresses  # (address, port) of every listening socket
+
+    @property
+    def port(self) -> int:
+        """The port, which was chosen by the system if 0 was asked for."""
+        return self.addresses[0][1]
+
+
+@asynccontextmanager
+async def serve(
+    shares: Shares = (),
+    *,
+    users: Mapping[str, str] | UserDatabase,
+    settings: Settings | None = None,
+    platform: Platform | str | None = None,
+    listen: Sequence[tuple[str | None, int]] = (("127.0.0.1", 0),),
+) -> AsyncIterator[Serving]:
+    """Serve while the block runs; leaving it stops in order.
+
+    `shares` are names with paths, or ShareSettings; they are added to those of `settings`.  `users` are names
+    with passwords, or a database.  `platform` is a Platform, the name of one, or None for this system's own.
+    `listen` holds (host, port) pairs; host None is every address, port 0 a free one.
+
+    Raises OSError if a share or an address cannot be had, registry.PlatformError if there is no such platform.
+    """
+    settings = settings or Settings()
+    given = shares if isinstance(shares, Sequence) else [_share(name, path) for name, path in shares.items()]
+    settings = replace(settings, shares=(*settings.shares, *given))
+    if settings.server_guid == bytes(16):
+        settings = replace(settings, server_guid=os.urandom(16))
+    if platform is None or isinstance(platform, str):
+        platform = registry.find(platform)
+    database: UserDatabase = MemoryUsers(users) if isinstance(users, Mapping) else users
+    authenticator = Authenticator(
+        users=database,
+        server_name=settings.server_name,
+        domain=settings.workgroup,
+        anonymous=settings.anonymous != "off",
+        guest=settings.guest_account is not None,
+        random_bytes=os.urandom,
+    )
+    runtime = Runtime(now_ns=time.time_ns, random_bytes=os.urandom, new_event=trio.Event)
+    state = Server(settings, platform, authenticator, runtime)
+    sockets = list(platform.sockets.inherited())
+    if not sockets:
+        sockets = [sock for host, port in listen for sock in platform.sockets.listen(host, port)]
+    addresses = [sock.getsockname()[:2] for sock in sockets]
+    listener = Listener(state)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listener.serve, sockets)
+            yield Serving(state, listener, addresses)
+            nursery.cancel_scope.cancel()
+    finally:
+        for share in state.shares.values():
+            if share.volume is not None:
+                share.volume.close()
+
+
+def _share(name: str, path: str | os.PathLike[str]) -> ShareSettings:
+    return ShareSettings(name=name, path=os.fspath(path), run_as="server")

@@ -1,0 +1,253 @@
+"""Bytes in and out of one socket: a receive buffer that hands out frames, a queue that leaves in gather writes."""
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import trio
+
+from smbport.commands.call import FileRange
+from smbport.platform import ZeroCopy
+from smbport.state.server import Server
+from smbport.wire.header import BadFrame, frame_length
+from smbport.wire.record import Buffer
+from smbport.wire.status import Disconnect
+
+__all__ = ["BufferPool", "Receiver", "Sender"]
+
+BUFFER_SIZE: Final = 1 << 16  # one receive takes at most this unless a larger frame is on its way
+POOLED: Final = 64  # spare buffers kept; an idle connection holds none
+GATHER_PARTS: Final = 64
+GATHER_BYTES: Final = 1 << 20
+PADDING: Final = bytes(1 << 16)
+
+
+class BufferPool:
+    """Receive buffers that no connection needs just now."""
+
+    def __init__(self) -> None:
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        """A buffer of BUFFER_SIZE bytes; what is in it does not matter."""
+        return self._free.pop() if self._free else bytearray(BUFFER_SIZE)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Keep it for the next one, unless there are plenty or it has another size."""
+        if len(buffer) == BUFFER_SIZE and len(self._free) < POOLED:
+            self._free.append(buffer)
+
+
+class Receiver:
+    """Splits what arrives into frames, without copying them."""
+
+    __slots__ = ("_begin", "_buffer", "_end", "_pool", "_socket", "_view")
+
+    def __init__(self, sock: socket.socket, pool: BufferPool) -> None:
+        self._socket = sock
+        self._pool = pool
+        self._buffer: bytearray | None = None
+        self._view = memoryview(b"")
+        self._begin = self._end = 0  # what is received and not yet handed out
+
+    async def receive(self) -> bool:
+        """Wait for bytes and take what is there, in one call.  False at the end of the stream."""
+        if self._begin == self._end:
+            self.release()
+        while True:
+            await trio.lowlevel.wait_readable(self._socket.fileno())
+            if self._buffer is None:
+                self._buffer = self._pool.take()
+                self._view = memoryview(self._buffer)
+                self._begin = self._end = 0
+            try:
+                count = self._socket.recv_into(self._view[self._end :])
+            except BlockingIOError:
+                continue
+            self._end += count
+            return count > 0
+
+    def frames(self, limit: int) -> Iterator[memoryview]:
+        """The complete frames received.  Raises Disconnect for one that is no SMB or longer than `limit` bytes.
+
+        A frame is good until the next `receive`, or for as long as somebody likes after `abandon`.
+        """
+        while self._end - self._begin >= 4:
+            begin = self._begin + 4
+            try:
+                length = frame_length(self._view[self._begin : begin])
+            except BadFrame as error:
+                raise Disconnect(str(error)) from None
+            if length > limit:
+                raise Disconnect(f"frame of {length} bytes, {limit} are allowed now")
+            if begin + length > self._end:
+                self._make_room(4 + length)
+                return
+            self._begin = begin + length
+            yield self._view[begin : begin + length]
+        self._make_room(BUFFER_SIZE // 2)
+
+    def abandon(self) -> None:
+        """Somebody keeps a frame while it waits: receive into another buffer from now on."""
+        rest = bytes(self._view[self._begin : self._end])
+        self._buffer = bytearray(max(BUFFER_SIZE, len(rest)))
+        self._view = memoryview(self._buffer)
+        self._view[: len(rest)] = rest
+        self._begin, self._end = 0, len(rest)
+
+    def release(self) -> None:
+        """Give the empty buffer back while nothing is expected."""
+        if self._buffer is not None:
+            self._view = memoryview(b"")
+            self._pool.give_back(self._buffer)
+            self._buffer = None
+        self._begin = self._end = 0
+
+    def _make_room(self, needed: int) -> None:
+        """Have space for `needed` bytes from where the next frame begins."""
+        have = self._end - self._begin
+        if have == 0:
+            self._begin = self._end = 0
+            return
+        if self._begin + needed <= len(self._view):
+            return
+        if needed > len(self._view):
+            buffer = bytearray(needed)
+            view = memoryview(buffer)
+            view[:have] = self._view[self._begin : self._end]
+            self._buffer, self._view = buffer, view
+        else:
+            self._view[:have] = bytes(self._view[self._begin : self._end])
+        self._begin, self._end = 0, have
+
+
+class Sender:
+    """A queue of buffers and file ranges, sent in order."""
+
+    __slots__ = ("_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy", "queued_bytes")
+
+    def __init__(
+        self, sock: socket.socket, server: Server, start: Callable[..., None], fail: Callable[[str], None]
+    ) -> None:
+        """`start` starts a task for what the socket does not take at once; `fail` ends the connection."""
+        self._socket = sock
+        self._server = server
+        self._start = start
+        self._fail = fail
+        self._zero_copy: ZeroCopy | None = server.platform.zero_copy
+        self._parts: deque[Buffer | FileRange] = deque()
+        self._sending = False  # a task is at it
+        self._space = trio.lowlevel.ParkingLot()
+        self.queued_bytes = 0
+
+    def queue(self, parts: list[Buffer | FileRange]) -> None:
+        """Add buffers in order; nothing is sent before `flush`."""
+        self._parts.extend(parts)
+        self.queued_bytes += sum(map(len, parts))
+
+    @property
+    def wants_flush(self) -> bool:
+        """Whether enough is queued that more should not be added before sending."""
+        return self.queued_bytes >= GATHER_BYTES or len(self._parts) >= GATHER_PARTS
+
+    def flush(self) -> None:
+        """Send what the socket takes now; a task sends the rest."""
+        if self._sending or not self._parts:
+            return
+        try:
+            while self._parts:
+                self._send_some()
+        except BlockingIOError:
+            self._sending = True
+            self._start(self._send_rest)
+        except OSError as error:
+            self._fail(f"sending failed: {error.strerror}")
+
+    async def wait_for_space(self, limit: int) -> None:
+        """Return when at most `limit` bytes are queued."""
+        while self.queued_bytes > limit:
+            await self._space.park()
+
+    async def _send_rest(self) -> None:
+        timeout_s = self._server.settings.limits.send_timeout_s
+        try:
+            while self._parts:
+                with trio.move_on_after(timeout_s) as scope:
+                    await trio.lowlevel.wait_writable(self._socket.fileno())
+                if scope.cancelled_caught:
+                    self._fail(f"the client took no byte for {timeout_s:g} s")
+                    return
+                try:
+                    while self._parts:
+                        self._send_some()
+                except BlockingIOError:
+                    continue
+        except OSError as error:
+            self._fail(f"sending failed: {error.strerror}")
+        finally:
+            self._sending = False
+            self._space.unpark_all()
+
+    def _send_some(self) -> None:
+        """One system call.  Raises BlockingIOError if the socket takes nothing now."""
+        parts = self._parts
+        batch: list[Buffer] = []
+        for part in parts:
+            if isinstance(part, FileRange):
+                if len(batch) <= 1:  # its own head goes with it
+                    self._send_file(batch[0] if batch else b"", part)
+                    return
+                batch.pop()
+                break
+            batch.append(part)
+            if len(batch) == GATHER_PARTS:
+                break
+        self._drop(self._socket.sendmsg(batch))
+
+    def _drop(self, sent: int) -> None:
+        """Forget `sent` bytes from the front of the queue."""
+        self.queued_bytes -= sent
+        parts = self._parts
+        while sent:
+            part = parts[0]
+            assert not isinstance(part, FileRange)
+            if sent < len(part):
+                parts[0] = memoryview(part)[sent:]
+                break
+            sent -= len(part)
+            parts.popleft()
+        if self._sending and len(self._space):
+            self._space.unpark_all()
+
+    def _send_file(self, head: Buffer, part: FileRange) -> None:
+        zero_copy = self._zero_copy
+        assert zero_copy is not None
+        sent = zero_copy.send(self._socket, memoryview(head), part.file, part.offset, part.length)
+        of_file = sent - len(head)
+        if of_file < 0:
+            self._drop(sent)
+            return
+        if head:
+            self._drop(len(head))
+        if of_file == 0 and not head:
+            # The file shrank after its length was promised: what is missing reads as zeroes.
+            self._parts.popleft()
+            self._server.unpin(part.opened)
+            padding = [PADDING] * (part.length // len(PADDING)) + [PADDING[: part.length % len(PADDING)]]
+            self._parts.extendleft(reversed([piece for piece in padding if piece]))
+            return
+        self.queued_bytes -= of_file
+        part.offset += of_file
+        part.length -= of_file
+        if not part.length:
+            self._parts.popleft()
+            self._server.unpin(part.opened)
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        for part in self._parts:
+            if isinstance(part, FileRange):
+                self._server.unpin(part.opened)
+        self._parts.clear()
+        self.queued_bytes = 0

@@ -1,0 +1,154 @@
+"""Byte-range locks of one file.  [MS-FSA] 2.1.4.10, 2.1.5.9, [MS-SMB2] 3.3.5.14
+
+Rules, for two ranges that overlap:
+
+    held \\ wanted          shared lock   exclusive lock   read   write
+    shared, same open      yes           no               yes    no
+    shared, other open     yes           no               yes    no
+    exclusive, same open   yes           no               yes    yes
+    exclusive, other open  no            no               no     no
+
+A range of length 0 overlaps only what begins before it and ends behind it; reading or writing no bytes is never
+refused.  Locks do not merge: each is released by an unlock of exactly its range, one lock per unlock, exclusive
+locks before shared ones.
+
+No answer depends on which lock stands in the way, only on whether one does.  So locks are kept as sorted offsets
+that are counted by bisection: the 65,536th lock of a file costs about as much as the first.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Hashable
+
+__all__ = ["RangeLocks"]
+
+
+class _Ranges:
+    """Ranges that may overlap each other, to be counted."""
+
+    __slots__ = ("_ends", "_points", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []  # of ranges that hold bytes; like the others in ascending order
+        self._ends: list[int] = []
+        self._points: list[int] = []  # offsets of ranges of length 0
+
+    def __len__(self) -> int:
+        return len(self._starts) + len(self._points)
+
+    def add(self, offset: int, length: int) -> None:
+        if length:
+            insort(self._starts, offset)
+            insort(self._ends, offset + length)
+        else:
+            insort(self._points, offset)
+
+    def remove(self, offset: int, length: int) -> None:
+        """Take one away that was added."""
+        if length:
+            del self._starts[bisect_left(self._starts, offset)]
+            del self._ends[bisect_left(self._ends, offset + length)]
+        else:
+            del self._points[bisect_left(self._points, offset)]
+
+    def overlapping(self, offset: int, length: int) -> int:
+        """How many overlap this range: those that begin before its end, less those that end before it begins."""
+        end = offset + length
+        count = bisect_left(self._starts, end) - bisect_right(self._ends, offset)
+        if length:
+            count += bisect_left(self._points, end) - bisect_right(self._points, offset)
+        return count
+
+
+class _Owned:
+    """The locks of one open."""
+
+    __slots__ = ("exclusive", "kinds")
+
+    def __init__(self) -> None:
+        self.kinds: dict[tuple[int, int], list[bool]] = {}  # range -> whether exclusive, of each lock, oldest first
+        self.exclusive = _Ranges()
+
+
+class RangeLocks:
+    """All locks of a file; an owner is any object that stands for an open."""
+
+    __slots__ = ("_exclusive", "_owners", "_shared")
+
+    def __init__(self) -> None:
+        self._shared = _Ranges()
+        self._exclusive = _Ranges()
+        self._owners: dict[Hashable, _Owned] = {}  # those that hold a lock
+
+    def __len__(self) -> int:
+        return len(self._shared) + len(self._exclusive)
+
+    def try_lock(self, owner: Hashable, offset: int, length: int, *, exclusive: bool) -> bool:
+        """Grant the lock if nothing stands against it.  The range must end at 2^64 at the latest."""
+        if exclusive:
+            blocked = self._shared.overlapping(offset, length) + self._exclusive.overlapping(offset, length) > 0
+        else:
+            blocked = self._foreign(owner, offset, length)
+        if blocked:
+            return False
+        owned = self._owners.get(owner)
+        if owned is None:
+            owned = self._owners[owner] = _Owned()
+        owned.kinds.setdefault((offset, length), []).append(exclusive)
+        if exclusive:
+            owned.exclusive.add(offset, length)
+            self._exclusive.add(offset, length)
+        else:
+            self._shared.add(offset, length)
+        return True
+
+    def unlock(self, owner: Hashable, offset: int, length: int) -> bool:
+        """Release one lock of exactly this range, an exclusive one first.  False if there is none."""
+        owned = self._owners.get(owner)
+        kinds = owned.kinds.get((offset, length)) if owned is not None else None
+        if kinds is None:
+            return False
+        self._drop(owner, offset, length, kinds.index(True) if True in kinds else 0)
+        return True
+
+    def unlock_newest(self, owner: Hashable, offset: int, length: int) -> None:
+        """Take back the lock of this range that was granted last."""
+        self._drop(owner, offset, length, -1)
+
+    def release(self, owner: Hashable) -> bool:
+        """Drop every lock of `owner`, whose open closes.  True if there were any."""
+        owned = self._owners.pop(owner, None)
+        if owned is None:
+            return False
+        for (offset, length), kinds in sorted(owned.kinds.items(), reverse=True):  # lists are cut short at their end
+            for exclusive in kinds:
+                (self._exclusive if exclusive else self._shared).remove(offset, length)
+        return True
+
+    def may_read(self, owner: Hashable, offset: int, length: int) -> bool:
+        """Whether no exclusive lock of another owner covers any of these bytes."""
+        return not self._owners or not length or not self._foreign(owner, offset, length)
+
+    def may_write(self, owner: Hashable, offset: int, length: int) -> bool:
+        """Whether no lock but an exclusive one of this owner covers any of these bytes."""
+        if not self._owners or not length:
+            return True
+        return not self._shared.overlapping(offset, length) and not self._foreign(owner, offset, length)
+
+    def _foreign(self, owner: Hashable, offset: int, length: int) -> bool:
+        """Whether an exclusive lock of another owner overlaps the range."""
+        count = self._exclusive.overlapping(offset, length)
+        owned = self._owners.get(owner) if count else None
+        return count > (owned.exclusive.overlapping(offset, length) if owned is not None else 0)
+
+    def _drop(self, owner: Hashable, offset: int, length: int, index: int) -> None:
+        owned = self._owners[owner]
+        kinds = owned.kinds[offset, length]
+        if kinds.pop(index):
+            owned.exclusive.remove(offset, length)
+            self._exclusive.remove(offset, length)
+        else:
+            self._shared.remove(offset, length)
+        if not kinds:
+            del owned.kinds[offset, length]
+            if not owned.kinds:
+                del self._owners[owner]

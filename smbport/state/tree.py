@@ -1,0 +1,66 @@
+"""Shares as they are served, and tree connects.  [MS-SMB2] 3.3.1.6, 3.3.1.9"""
+
+from typing import TYPE_CHECKING
+
+from smbport.platform import Account, Volume
+from smbport.state.settings import ShareSettings
+from smbport.wire.constants import Access
+
+if TYPE_CHECKING:
+    from smbport.state.session import Session
+
+__all__ = ["IPC_ACCESS", "Share", "TreeConnect"]
+
+IPC_ACCESS = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
+
+
+class Share:
+    """A share with its volume; the volume of IPC$ is None."""
+
+    __slots__ = ("settings", "volume")
+
+    def __init__(self, settings: ShareSettings, volume: Volume | None) -> None:
+        self.settings = settings
+        self.volume = volume
+
+    @property
+    def name(self) -> str:
+        """As the administrator spelled it."""
+        return self.settings.name
+
+    def admits(self, user_name: str) -> bool:
+        """Whether the list of valid users has this one; without a list, everyone who logged on."""
+        valid = self.settings.valid_users
+        return not valid or _listed(user_name, valid)
+
+    def is_writable_for(self, user_name: str) -> bool:
+        """Whether changes through this share are allowed at all."""
+        settings = self.settings
+        read_only = settings.read_only or (self.volume is not None and self.volume.features.read_only)
+        return not read_only or _listed(user_name, settings.write_users)
+
+
+def _listed(user_name: str, names: tuple[str, ...]) -> bool:
+    folded = user_name.casefold()
+    return any(name.casefold() == folded for name in names)
+
+
+class TreeConnect:
+    """One session's connection to one share."""
+
+    __slots__ = ("account", "encrypt", "maximal_access", "session", "share", "tree_id", "volume", "writable")
+
+    def __init__(self, session: "Session", tree_id: int, share: Share, account: Account, volume: Volume | None) -> None:
+        self.session = session
+        self.tree_id = tree_id
+        self.share = share
+        self.account = account  # whose rights the volume has
+        self.volume = volume
+        self.writable = volume is None or share.is_writable_for(session.user_name)
+        self.encrypt = share.settings.encryption == "required"
+        if volume is None:
+            self.maximal_access = IPC_ACCESS
+        elif self.writable:
+            self.maximal_access = Access.FILE_ALL_ACCESS
+        else:
+            self.maximal_access = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_EXECUTE

@@ -1,0 +1,447 @@
+"""QUERY_INFO of files, pipes, volumes and security descriptors, against a volume in memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from smbport.commands.rights import FILE_QUERY, FS_QUERY
+from smbport.platform import ACCESS_NONE
+from smbport.state.open import PipeOpen
+from smbport.wire.constants import (
+    Access,
+    CreateOption,
+    Dialect,
+    FileAttribute,
+    FileInfo,
+    FsInfo,
+    InfoType,
+    SecurityInformation,
+)
+from smbport.wire.error import ErrorResponse, error_contexts, error_data
+from smbport.wire.fscc import (
+    MINIMUM_OUTPUT_LENGTH,
+    FileAccessInformation,
+    FileAlignmentInformation,
+    FileAllInformation,
+    FileAttributeTagInformation,
+    FileBasicInformation,
+    FileCompressionInformation,
+    FileEaInformation,
+    FileIdInformation,
+    FileInternalInformation,
+    FileModeInformation,
+    FileNetworkOpenInformation,
+    FilePipeInformation,
+    FilePipeLocalInformation,
+    FilePositionInformation,
+    FileStandardInformation,
+    NamedPipe,
+    parse_name,
+    parse_with_name,
+)
+from smbport.wire.fscc_entries import Stream, parse_streams
+from smbport.wire.fscc_volume import MINIMUM_OUTPUT_LENGTH as MINIMUM_OF_VOLUMES
+from smbport.wire.fscc_volume import (
+    DeviceCharacteristic,
+    DeviceType,
+    FileFsAttributeInformation,
+    FileFsControlInformation,
+    FileFsDeviceInformation,
+    FileFsFullSizeInformation,
+    FileFsObjectIdInformation,
+    FileFsSectorSizeInformation,
+    FileFsSizeInformation,
+    FileSystemAttribute,
+    parse_volume_information,
+)
+from smbport.wire.header import HEADER_SIZE
+from smbport.wire.security import SecurityDescriptor, descriptor_of_mode, unix_group_sid, unix_user_sid
+from smbport.wire.status import Status, status_name
+
+Refused = Callable[[int], Any]
+FS = InfoType.FILESYSTEM
+EPOCH = 116444736000000000
+ON_DISK = sorted(set(FILE_QUERY) - {FileInfo.PIPE, FileInfo.PIPE_LOCAL, FileInfo.FULL_EA})
+
+
+def filetimes(stat: Any) -> tuple[int, ...]:
+    return tuple(ns // 100 + EPOCH for ns in (stat.birth_ns, stat.access_ns, stat.write_ns, stat.change_ns))
+
+
+def times_of(record: Any) -> tuple[int, ...]:
+    return (record.creation_time, record.last_access_time, record.last_write_time, record.change_time)
+
+
+# Files ----------------------------------------------------------------------------------------------------------
+
+
+def test_basic_and_network_open(share: Any) -> None:
+    share.make("a.txt", b"hello")
+    opened = share.open("a.txt")
+    stat = opened.node.stat()
+    basic = FileBasicInformation.unpack_from(share.data(opened, FileInfo.BASIC))
+    assert times_of(basic) == filetimes(stat)
+    assert basic.file_attributes == FileAttribute.NORMAL
+    everything = FileNetworkOpenInformation.unpack_from(share.data(opened, FileInfo.NETWORK_OPEN))
+    assert times_of(everything) == filetimes(stat)
+    assert (everything.end_of_file, everything.allocation_size) == (5, stat.allocated)
+    assert everything.file_attributes == FileAttribute.NORMAL
+
+
+def test_standard_counts_links_and_pending_delete(share: Any) -> None:
+    share.make("a", b"hello")
+    share.volume.link("a", "b")
+    opened = share.open("a")
+    standard = FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD))
+    assert (standard.end_of_file, standard.number_of_links, standard.delete_pending, standard.directory) == (5, 2, 0, 0)
+    opened.shared.delete_pending = True
+    standard = FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD))
+    assert (standard.number_of_links, standard.delete_pending) == (1, 1)
+
+
+def test_standard_of_a_directory(share: Any) -> None:
+    share.make_directory("d")
+    share.make_directory("d/below")
+    standard = FileStandardInformation.unpack_from(share.data(share.open("d"), FileInfo.STANDARD))
+    assert (standard.allocation_size, standard.end_of_file) == (0, 0)
+    assert (standard.number_of_links, standard.directory) == (1, 1)
+
+
+def test_links_never_go_below_zero(share: Any) -> None:
+    share.make("a")
+    opened = share.open("a")
+    opened.shared.delete_pending = True
+    share.volume.remove("a", opened.shared.key)
+    assert FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD)).number_of_links == 0
+
+
+def test_what_the_open_itself_knows(share: Any) -> None:
+    share.make("a")
+    opened = share.open("a", 0x81, options=CreateOption.WRITE_THROUGH | CreateOption.DELETE_ON_CLOSE | 0x40)
+    opened.position = 77
+    assert FileAccessInformation.unpack_from(share.data(opened, FileInfo.ACCESS)).access_flags == 0x81
+    assert FilePositionInformation.unpack_from(share.data(opened, FileInfo.POSITION)).current_byte_offset == 77
+    mode = FileModeInformation.unpack_from(share.data(opened, FileInfo.MODE)).mode
+    assert mode == CreateOption.WRITE_THROUGH | CreateOption.DELETE_ON_CLOSE
+    assert FileAlignmentInformation.unpack_from(share.data(opened, FileInfo.ALIGNMENT)).alignment_requirement == 0
+
+
+def test_ids(share: Any) -> None:
+    share.make("a")
+    opened = share.open("a")
+    inode = opened.node.stat().key.inode
+    assert FileInternalInformation.unpack_from(share.data(opened, FileInfo.INTERNAL)).index_number == inode
+    identity = FileIdInformation.unpack_from(share.data(opened, FileInfo.ID))
+    assert identity.file_id == inode.to_bytes(16, "little")
+    assert identity.volume_serial_number == share.volume.features.serial
+
+
+def test_no_extended_attributes(share: Any, refused: Refused) -> None:
+    share.make("a")
+    opened = share.open("a")
+    assert FileEaInformation.unpack_from(share.data(opened, FileInfo.EA)).ea_size == 0
+    with refused(Status.NO_EAS_ON_FILE):
+        share.query(opened, FileInfo.FULL_EA)
+
+
+def test_attribute_tag_and_compression(share: Any) -> None:
+    share.make(".a", b"hello")
+    opened = share.open(".a")
+    tag = FileAttributeTagInformation.unpack_from(share.data(opened, FileInfo.ATTRIBUTE_TAG))
+    assert (tag.file_attributes, tag.reparse_tag) == (FileAttribute.HIDDEN, 0)
+    compression = FileCompressionInformation.unpack_from(share.data(opened, FileInfo.COMPRESSION))
+    assert (compression.compressed_file_size, compression.compression_format) == (5, 0)
+
+
+def test_all(share: Any) -> None:
+    share.make_directory("d")
+    share.make("d/a:b", b"hello")
+    opened = share.open("d/a:b", options=CreateOption.SEQUENTIAL_ONLY)
+    opened.position = 3
+    stat = opened.node.stat()
+    everything = FileAllInformation.parse(share.data(opened, FileInfo.ALL))
+    assert times_of(everything.basic) == filetimes(stat)
+    assert everything.standard.end_of_file == 5
+    assert everything.internal.index_number == stat.key.inode
+    assert everything.ea.ea_size == 0
+    assert everything.access.access_flags == opened.granted_access
+    assert everything.position.current_byte_offset == 3
+    assert everything.mode.mode == CreateOption.SEQUENTIAL_ONLY
+    assert everything.alignment.alignment_requirement == 0
+    assert everything.name == "\\d\\a\uf022b"
+    assert FileAllInformation.parse(share.data(share.open(""), FileInfo.ALL)).name == "\\"
+
+
+@pytest.mark.parametrize("name", ["bufsize.txt", "A", "README.MD", "12345678", "a~1"])
+def test_a_dos_name_is_its_own_short_name(share: Any, name: str) -> None:
+    share.make_directory("d")
+    share.make(f"d/{name}")
+    assert parse_name(share.data(share.open(f"d/{name}"), FileInfo.ALTERNATE_NAME)) == name
+
+
+@pytest.mark.parametrize("name", ["123456789", "a.text", "a.b.c", "a b", ".a", "a,b", "é", "a.", "a+b.txt"])
+def test_other_names_have_no_short_name(share: Any, refused: Refused, name: str) -> None:
+    share.make(name)
+    with refused(Status.OBJECT_NAME_NOT_FOUND):
+        share.query(share.open(name), FileInfo.ALTERNATE_NAME)
+
+
+def test_the_root_has_no_short_name(share: Any, refused: Refused) -> None:
+    with refused(Status.OBJECT_NAME_NOT_FOUND):
+        share.query(share.open(""), FileInfo.ALTERNATE_NAME)
+
+
+def test_normalized_name_is_for_3_1_1(share: Any, refused: Refused) -> None:
+    share.make_directory("Dir")
+    share.make("Dir/File")
+    opened = share.open("Dir/File")
+    assert parse_name(share.data(opened, FileInfo.NORMALIZED_NAME)) == "Dir\\File"
+    assert parse_name(share.data(share.open(""), FileInfo.NORMALIZED_NAME)) == ""
+    share.connection.dialect = Dialect.SMB_3_0_2
+    with refused(Status.NOT_SUPPORTED):
+        share.query(opened, FileInfo.NORMALIZED_NAME)
+
+
+def test_streams(share: Any) -> None:
+    share.make("a", b"hello")
+    share.make_directory("d")
+    opened = share.open("a")
+    allocated = opened.node.stat().allocated
+    assert parse_streams(share.data(opened, FileInfo.STREAM)) == [Stream("::$DATA", 5, allocated)]
+    assert parse_streams(share.data(share.open("d"), FileInfo.STREAM)) == []
+
+
+@pytest.mark.parametrize("info_class", [FileInfo.PIPE, FileInfo.PIPE_LOCAL])
+def test_a_file_is_no_pipe(share: Any, refused: Refused, info_class: int) -> None:
+    with refused(Status.INVALID_PARAMETER):
+        share.query(share.open(""), info_class)
+
+
+# Lengths and rights ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("info_class", [n for n in ON_DISK if n in MINIMUM_OUTPUT_LENGTH])
+def test_every_length_of_the_buffer(share: Any, refused: Refused, info_class: int) -> None:
+    share.make("bufsize.txt")
+    opened = share.open("bufsize.txt")
+    whole = share.data(opened, info_class)
+    minimum = MINIMUM_OUTPUT_LENGTH[info_class]
+    with refused(Status.INFO_LENGTH_MISMATCH):
+        share.query(opened, info_class, length=minimum - 1)
+    for length in range(minimum, len(whole)):
+        reply = share.query(opened, info_class, length=length)
+        assert status_name(reply.status) == "STATUS_BUFFER_OVERFLOW"
+        assert reply.body[8:] == whole[:length]
+    assert share.data(opened, info_class, length=max(len(whole), minimum)) == whole
+
+
+def test_rights_and_handlers_have_the_same_classes(share: Any) -> None:
+    share.make("a")
+    opened = share.open("a")
+    for info_class in ON_DISK:
+        assert share.data(opened, info_class)
+    for info_class in FS_QUERY:
+        assert share.data(opened, info_class, info_type=FS)
+
+
+def test_rights_are_checked(share: Any, refused: Refused) -> None:
+    share.make("a")
+    opened = share.open("a", Access.READ_DATA)
+    with refused(Status.ACCESS_DENIED):
+        share.query(opened, FileInfo.BASIC)
+    with refused(Status.ACCESS_DENIED):
+        share.query(opened, FileInfo.FULL_EA)
+    assert share.data(opened, FileInfo.STANDARD)
+
+
+@pytest.mark.parametrize(
+    ("info_type", "info_class", "status"),
+    [
+        (InfoType.FILE, 0, Status.INVALID_INFO_CLASS),
+        (InfoType.FILE, 200, Status.INVALID_INFO_CLASS),
+        (InfoType.FILE, FileInfo.OBJECT_ID, Status.NOT_SUPPORTED),
+        (FS, 0, Status.INVALID_INFO_CLASS),
+        (FS, FsInfo.LABEL, Status.NOT_SUPPORTED),
+        (InfoType.QUOTA, 0, Status.NOT_SUPPORTED),
+        (5, 0, Status.INVALID_PARAMETER),
+    ],
+)
+def test_what_is_not_offered(share: Any, refused: Refused, info_type: int, info_class: int, status: int) -> None:
+    with refused(status):
+        share.query(share.open(""), info_class, info_type=info_type)
+
+
+def test_buffer_beyond_what_was_negotiated(share: Any, refused: Refused) -> None:
+    with refused(Status.INVALID_PARAMETER):
+        share.query(share.open(""), FileInfo.BASIC, length=65537)
+
+
+# Pipes ----------------------------------------------------------------------------------------------------------
+
+
+class TenBytes:
+    def available(self) -> int:
+        return 10
+
+
+def test_pipes(share: Any, refused: Refused) -> None:
+    pipe = PipeOpen(share.tree, 1, 1, Access.FILE_GENERIC_READ, "srvsvc", TenBytes())  # type: ignore[arg-type]
+    state = FilePipeInformation.unpack_from(share.data(pipe, FileInfo.PIPE))
+    assert state.read_mode == NamedPipe.MESSAGE
+    local = FilePipeLocalInformation.unpack_from(share.data(pipe, FileInfo.PIPE_LOCAL))
+    assert (local.read_data_available, local.named_pipe_state) == (10, NamedPipe.CONNECTED)
+    assert local.named_pipe_end == NamedPipe.CLIENT_END
+    standard = FileStandardInformation.unpack_from(share.data(pipe, FileInfo.STANDARD))
+    assert (standard.end_of_file, standard.number_of_links, standard.directory) == (10, 1, 0)
+    with refused(Status.INVALID_PARAMETER):
+        share.query(pipe, FileInfo.BASIC)
+    with refused(Status.INVALID_DEVICE_REQUEST):
+        share.query(pipe, FsInfo.VOLUME, info_type=FS)
+    with refused(Status.INVALID_DEVICE_REQUEST):
+        share.query(pipe, 0, info_type=InfoType.SECURITY)
+
+
+# Volumes --------------------------------------------------------------------------------------------------------
+
+
+def test_volume_says_share_and_serial(new_share: Any) -> None:
+    share = new_share(serial=0x1122334455667788)
+    opened = share.open("")
+    fixed, label = parse_volume_information(share.data(opened, FsInfo.VOLUME, info_type=FS))
+    assert (label, fixed.volume_serial_number, fixed.supports_objects) == ("data", 0x55667788, 0)
+    assert fixed.volume_creation_time == share.server.start_ns // 100 + EPOCH
+    object_id = FileFsObjectIdInformation.unpack_from(share.data(opened, FsInfo.OBJECT_ID, info_type=FS))
+    assert object_id.object_id == bytes.fromhex("8877665544332211") + b"smbport\0"
+
+
+def test_space(share: Any) -> None:
+    share.make("a", bytes(10000))
+    opened = share.open("")
+    space = share.volume.space()
+    size = FileFsSizeInformation.unpack_from(share.data(opened, FsInfo.SIZE, info_type=FS))
+    unit = size.sectors_per_allocation_unit * size.bytes_per_sector
+    assert (unit, size.bytes_per_sector) == (space.block_size, 512)
+    assert size.total_allocation_units * unit == space.total
+    assert size.available_allocation_units * unit == space.available
+    full = FileFsFullSizeInformation.unpack_from(share.data(opened, FsInfo.FULL_SIZE, info_type=FS))
+    assert full.total_allocation_units == size.total_allocation_units
+    assert full.caller_available_allocation_units * unit == space.available
+    assert full.actual_available_allocation_units * unit == space.free
+    sectors = FileFsSectorSizeInformation.unpack_from(share.data(opened, FsInfo.SECTOR_SIZE, info_type=FS))
+    assert (sectors.logical_bytes_per_sector, sectors.physical_bytes_per_sector_for_atomicity) == (512, unit)
+
+
+def test_blocks_that_are_no_multiple_of_a_sector(share: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = type(share.inner.open_volume("data"))
+    space = share.volume.space()._replace(total=1000, free=700, available=300, block_size=100)
+    monkeypatch.setattr(inner, "space", lambda self, wait=False: space)
+    size = FileFsSizeInformation.unpack_from(share.data(share.open(""), FsInfo.SIZE, info_type=FS))
+    assert (size.total_allocation_units, size.available_allocation_units) == (10, 3)
+    assert (size.sectors_per_allocation_unit, size.bytes_per_sector) == (1, 100)
+
+
+def test_space_comes_from_a_thread_where_it_must(share: Any) -> None:
+    opened = share.open("")
+    share.faults.force_threads("Volume.space")
+    assert len(share.data(opened, FsInfo.FULL_SIZE, info_type=FS)) == 32
+
+
+def attributes_of(share: Any) -> tuple[int, int, str]:
+    data = share.data(share.open(""), FsInfo.ATTRIBUTE, info_type=FS)
+    fixed, name = parse_with_name(FileFsAttributeInformation, data)
+    return fixed.file_system_attributes, fixed.maximum_component_name_length, name
+
+
+def test_attributes_are_what_is_true(new_share: Any) -> None:
+    usual = (
+        FileSystemAttribute.CASE_PRESERVED_NAMES
+        | FileSystemAttribute.UNICODE_ON_DISK
+        | FileSystemAttribute.SUPPORTS_HARD_LINKS
+    )
+    assert attributes_of(new_share(file_system="ext4")) == (usual, 255, "ext4")
+    assert attributes_of(new_share(read_only=True))[0] == usual | FileSystemAttribute.READ_ONLY_VOLUME
+    assert attributes_of(new_share(sensitive=True))[0] == usual | FileSystemAttribute.CASE_SENSITIVE_SEARCH
+    assert attributes_of(new_share(sensitive=True, case_sensitive=False))[0] == usual
+
+
+def test_device(new_share: Any) -> None:
+    for read_only in (False, True):
+        share = new_share(read_only=read_only)
+        device = FileFsDeviceInformation.unpack_from(share.data(share.open(""), FsInfo.DEVICE, info_type=FS))
+        assert device.device_type == DeviceType.DISK
+        assert device.characteristics & DeviceCharacteristic.DEVICE_IS_MOUNTED
+        assert bool(device.characteristics & DeviceCharacteristic.READ_ONLY_DEVICE) is read_only
+
+
+def test_no_quotas(share: Any) -> None:
+    control = FileFsControlInformation.unpack_from(share.data(share.open(""), FsInfo.CONTROL, info_type=FS))
+    assert control.file_system_control_flags == 0
+    assert control.default_quota_limit == 0xFFFFFFFFFFFFFFFF
+
+
+@pytest.mark.parametrize("info_class", sorted(FS_QUERY))
+def test_every_length_of_the_buffer_for_volumes(share: Any, refused: Refused, info_class: int) -> None:
+    opened = share.open("")
+    whole = share.data(opened, info_class, info_type=FS)
+    minimum = MINIMUM_OF_VOLUMES[info_class]
+    with refused(Status.INFO_LENGTH_MISMATCH):
+        share.query(opened, info_class, info_type=FS, length=minimum - 1)
+    for length in range(minimum, len(whole)):
+        reply = share.query(opened, info_class, info_type=FS, length=length)
+        assert status_name(reply.status) == "STATUS_BUFFER_OVERFLOW"
+        assert reply.body[8:] == whole[:length]
+
+
+# Security -------------------------------------------------------------------------------------------------------
+
+ALL_PARTS = SecurityInformation.OWNER | SecurityInformation.GROUP | SecurityInformation.DACL
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o750, 0o604])
+def test_descriptor_of_the_mode(share: Any, mode: int) -> None:
+    share.make("a", mode=mode)
+    node = share.volume.open("a", ACCESS_NONE)
+    node.set_owner(1000, 100)
+    data = share.data(share.open("a"), 0, info_type=InfoType.SECURITY, information=ALL_PARTS)
+    wanted = descriptor_of_mode(mode, unix_user_sid(1000), unix_group_sid(100), False)
+    assert SecurityDescriptor.parse(data) == wanted
+
+
+def test_only_what_was_asked_for(share: Any) -> None:
+    data = share.data(share.open(""), 0, info_type=InfoType.SECURITY, information=SecurityInformation.OWNER)
+    parsed = SecurityDescriptor.parse(data)
+    assert parsed.owner is not None
+    assert parsed.group is None
+    assert parsed.dacl is None
+
+
+def test_rights_to_read_a_descriptor(share: Any, refused: Refused) -> None:
+    share.make("a")
+    opened = share.open("a", Access.READ_DATA)
+    with refused(Status.ACCESS_DENIED):
+        share.query(opened, 0, info_type=InfoType.SECURITY, information=SecurityInformation.DACL)
+    assert share.data(opened, 0, info_type=InfoType.SECURITY, information=0)
+    opened = share.open("a", Access.READ_CONTROL)
+    with refused(Status.ACCESS_DENIED):
+        share.query(
+            opened, 0, info_type=InfoType.SECURITY, information=SecurityInformation.SACL | SecurityInformation.OWNER
+        )
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SMB_3_1_1, Dialect.SMB_2_1])
+def test_too_small_for_a_descriptor(share: Any, dialect: int) -> None:
+    share.connection.dialect = dialect
+    opened = share.open("")
+    whole = share.data(opened, 0, info_type=InfoType.SECURITY, information=ALL_PARTS)
+    reply = share.query(opened, 0, info_type=InfoType.SECURITY, information=ALL_PARTS, length=len(whole) - 1)
+    assert status_name(reply.status) == "STATUS_BUFFER_TOO_SMALL"
+    message = bytes(HEADER_SIZE) + reply.body
+    response = ErrorResponse.unpack_from(message, HEADER_SIZE)
+    if dialect == Dialect.SMB_3_1_1:
+        assert [(kind, bytes(data)) for kind, data in error_contexts(message, response)] == [
+            (0, len(whole).to_bytes(4, "little"))
+        ]
+    else:
+        assert response.error_context_count == 0
+        assert bytes(error_data(message, response)) == len(whole).to_bytes(4, "little")
