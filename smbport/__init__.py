@@ -6,7 +6,7 @@
 Names are imported on first use, because some ports must prepare the event loop before trio is imported.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from smbport.server.serve import Serving, serve
@@ -28,7 +28,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'smbport' has no attribute {name!r}")
     from importlib import import_module

@@ -4,9 +4,13 @@ from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
+from smbport.commands.find_name import parent_of
 from smbport.commands.steps import blocking
+from smbport.platform import Volume
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
+from smbport.state.sharing import SharedFile
+from smbport.state.spellings import Spellings
 from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
 from smbport.wire.text import filetime_from_ns
@@ -60,8 +64,20 @@ async def delete_name(server: Server, opened: FileOpen) -> None:
     assert volume is not None
     shared = opened.shared
     try:
-        await blocking(volume.remove, shared.path, shared.key, directory=opened.is_directory)
+        await blocking(_remove, volume, shared, opened.is_directory, opened.tree.share.spellings)
     except OSError as error:
         log.warning("%s could not be deleted at close by %s: %s", shared.path, opened.session_name, error)
     finally:
         server.files.forget(shared)
+
+
+def _remove(
+    volume: Volume, shared: SharedFile, is_directory: bool, spellings: Spellings | None, *, wait: bool = False
+) -> None:
+    if spellings is None:
+        volume.remove(shared.path, shared.key, directory=is_directory, wait=wait)
+        return
+    parent = parent_of(shared.path)
+    before = volume.stat(parent, wait=wait)
+    volume.remove(shared.path, shared.key, directory=is_directory, wait=wait)
+    spellings.follow(before, volume.stat(parent, wait=wait))

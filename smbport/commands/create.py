@@ -152,7 +152,7 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         attributes=request.file_attributes & _SETTABLE,
         mode=mode,
         writable=tree.writable,
-        sensitive=settings.case_sensitive,
+        spellings=tree.share.spellings,
         allocation_size=contexts.allocation_size,
     )
 

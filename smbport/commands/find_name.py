@@ -6,8 +6,9 @@ when it is missing are directories read, and only from the first part that is mi
 
 from typing import Final, NamedTuple
 
-from smbport.platform import Kind, Stat, Volume
+from smbport.platform import ACCESS_READ, Kind, Stat, Volume
 from smbport.state.names import fold, name_for_wire
+from smbport.state.spellings import MAX_NAMES, Spellings
 
 __all__ = ["Found", "find_name", "find_spelling", "parent_of"]
 
@@ -27,13 +28,18 @@ def parent_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def find_name(volume: Volume, path: str, *, sensitive: bool, follow: bool = True, wait: bool = False) -> Found:
-    """Look a path up.  Raises OSError for anything but "not there" (PermissionError, a link out of the share)."""
+def find_name(
+    volume: Volume, path: str, *, spellings: Spellings | None, follow: bool = True, wait: bool = False
+) -> Found:
+    """Look a path up.  `spellings` is None where case matters.
+
+    Raises OSError for anything but "not there": PermissionError, a link out of the share.
+    """
     try:
         return Found(path, volume.stat(path, follow=follow, wait=wait), True)
     except (FileNotFoundError, NotADirectoryError):
         pass
-    path, parent_exists = find_spelling(volume, path, sensitive=sensitive, wait=wait)
+    path, parent_exists = find_spelling(volume, path, spellings=spellings, wait=wait)
     if not parent_exists:
         return Found(path, None, False)
     try:
@@ -42,50 +48,70 @@ def find_name(volume: Volume, path: str, *, sensitive: bool, follow: bool = True
         return Found(path, None, True)
 
 
-def find_spelling(volume: Volume, path: str, *, sensitive: bool, wait: bool = False) -> tuple[str, bool]:
+def find_spelling(volume: Volume, path: str, *, spellings: Spellings | None, wait: bool = False) -> tuple[str, bool]:
     """The spelling on disk of a path that was not found as it is, and whether its directory exists.
 
-    To be called with the errors of the first attempt in hand; a volume that ignores case itself, or a client
-    that does not, only needs the second answer.
+    A volume that ignores case itself, or a share that does not (`spellings` None), only needs the second answer.
     """
-    parts = path.split("/")
-    ignore_case = not sensitive and volume.features.case_sensitive
+    if not volume.features.case_sensitive:
+        spellings = None
+    directory, _, name = path.rpartition("/")
+    state = _stat_directory(volume, directory, wait=wait)
+    if state is None and spellings is not None:
+        directory = _spell_directories(volume, directory, spellings, wait=wait)
+        state = _stat_directory(volume, directory, wait=wait)
+    if state is None:
+        return path, False
+    if spellings is not None:
+        name = _spell(volume, directory, state, name, spellings, wait=wait)
+    return _join(directory, name), True
+
+
+def _spell_directories(volume: Volume, path: str, spellings: Spellings, *, wait: bool) -> str:
+    """The spelling of a path of directories, as far as they exist."""
     done = ""
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
-        candidate = f"{done}/{part}" if done else part
-        found = _kind_of(volume, candidate, wait=wait)
-        if found is None and ignore_case:
-            spelled = _spelling_in(volume, done, part, wait=wait)
-            if spelled is not None:
-                candidate = f"{done}/{spelled}" if done else spelled
-                found = _kind_of(volume, candidate, wait=wait)
-        if last:
-            return candidate, True
-        if found != Kind.DIRECTORY:
-            return path, False
+    for part in path.split("/"):
+        candidate = _join(done, part)
+        if _stat_directory(volume, candidate, wait=wait) is None:
+            state = _stat_directory(volume, done, wait=wait)
+            if state is None:
+                return path
+            candidate = _join(done, _spell(volume, done, state, part, spellings, wait=wait))
         done = candidate
-    return done, True
+    return done
 
 
-def _kind_of(volume: Volume, path: str, *, wait: bool) -> int | None:
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
+def _stat_directory(volume: Volume, path: str, *, wait: bool) -> Stat | None:
+    """The state of a directory; None if there is no such directory."""
     try:
-        return volume.stat(path, wait=wait).kind
-    except FileNotFoundError:
+        stat = volume.stat(path, wait=wait)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    return stat if stat.kind == Kind.DIRECTORY else None
 
 
-def _spelling_in(volume: Volume, directory: str, part: str, *, wait: bool) -> str | None:
-    """The first name in `directory` that differs from `part` in case only."""
-    wanted = fold(name_for_wire(part))
-    handle = volume.open(directory, 1, wait=wait)
+def _spell(volume: Volume, directory: str, state: Stat, name: str, spellings: Spellings, *, wait: bool) -> str:
+    """The name in `directory` that differs from `name` in case only, or `name` itself if there is none."""
+    if spellings.knows(state) and not spellings.may_hold(state, name):
+        return name
+    wanted = fold(name_for_wire(name))
+    hashes: set[int] = set()
+    handle = volume.open(directory, ACCESS_READ, wait=wait)
     try:
         if not handle.is_directory:
-            return None
+            return name
         while batch := handle.entries(BATCH, stat=False, wait=wait):
             for entry in batch:
-                if len(entry.name) == len(part) and fold(name_for_wire(entry.name)) == wanted:
+                folded = fold(name_for_wire(entry.name))
+                if folded == wanted:
                     return entry.name
-        return None
+                if len(hashes) <= MAX_NAMES:
+                    hashes.add(hash(folded))
     finally:
         handle.close()
+    spellings.remember(state, hashes)
+    return name

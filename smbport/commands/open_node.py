@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from smbport.commands.attributes import file_attributes
-from smbport.commands.find_name import find_spelling
+from smbport.commands.find_name import find_spelling, parent_of
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, Kind, Stat, Volume
+from smbport.state.spellings import Spellings
 from smbport.wire.constants import Access, CreateAction, CreateDisposition, FileAttribute
 from smbport.wire.status import Status, StatusError
 
@@ -40,7 +41,7 @@ class Plan:
     attributes: int  # DOS attributes of a new file
     mode: int  # permission bits of a new file
     writable: bool  # the share allows changes
-    sensitive: bool  # names that differ in case are different names
+    spellings: Spellings | None  # None: names that differ in case are different names
     allocation_size: int
 
 
@@ -68,7 +69,7 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
             except NotADirectoryError:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND) from None
         if not spelled:
-            path, parent_exists = find_spelling(volume, path, sensitive=plan.sensitive, wait=wait)
+            path, parent_exists = find_spelling(volume, path, spellings=plan.spellings, wait=wait)
             if not parent_exists:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND)
             spelled = True
@@ -180,6 +181,7 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     granted = plan.access
     if granted & Access.MAXIMUM_ALLOWED:
         granted = granted & ~Access.MAXIMUM_ALLOWED | Access.FILE_ALL_ACCESS
+    directory = volume.stat(parent_of(path), wait=wait) if plan.spellings is not None else None
     node: File | Directory
     if plan.must_be_directory:
         node = volume.make_directory(path, plan.mode, wait=wait)
@@ -192,6 +194,8 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
             node.set_marks(attributes, None, wait=wait)
         if plan.allocation_size and not node.is_directory:
             node.allocate(plan.allocation_size, wait=wait)
+        if plan.spellings is not None and directory is not None:
+            plan.spellings.follow(directory, volume.stat(parent_of(path), wait=wait), path.rpartition("/")[2])
         return Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
     except OSError:
         _undo(volume, path, node, wait=wait)

@@ -15,6 +15,7 @@ from smbport.commands.steps import blocking, waiting
 from smbport.platform import Directory, Entry, Kind, Stat, Volume
 from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
 from smbport.state.open import DirectoryCursor, FileOpen
+from smbport.state.spellings import Spellings
 from smbport.wire.constants import FileInfo, QueryDirectoryFlag
 from smbport.wire.directory import QueryDirectoryRequest, QueryDirectoryResponse, query_directory_pattern
 from smbport.wire.fscc_directory import FIXED_SIZE, DirectoryPacker, EntryNames
@@ -110,7 +111,7 @@ class _Scan(NamedTuple):
     limit: int  # entries to read; 0 for none
     dots: bool  # "." and ".." come first
     literal: str | None  # a name that is looked for instead of reading on
-    sensitive: bool
+    spellings: Spellings | None  # None: case matters
 
 
 async def _refill(call: Call, opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
@@ -127,7 +128,7 @@ async def _refill(call: Call, opened: FileOpen, cursor: DirectoryCursor, request
         limit=_limit(cursor, request),
         dots=not cursor.started,
         literal=cursor.literal if look_up else None,
-        sensitive=cursor.pattern.sensitive,
+        spellings=opened.tree.share.spellings,
     )
     cursor.rest, cursor.ended = await blocking(_read, scan)
     cursor.started = True
@@ -149,7 +150,7 @@ def _read(scan: _Scan, *, wait: bool = False) -> tuple[list[Entry], bool]:
     entries: list[Entry] = []
     if scan.literal is not None:
         path = f"{scan.path}/{scan.literal}" if scan.path else scan.literal
-        known, entry = _look_up(scan.volume, path, sensitive=scan.sensitive, wait=wait)
+        known, entry = _look_up(scan.volume, path, spellings=scan.spellings, wait=wait)
         if known:
             return ([] if entry is None else [entry]), True
     if scan.dots:
@@ -178,13 +179,13 @@ def _read_dots(scan: _Scan, *, wait: bool) -> list[Entry]:
     return [Entry(EntryNames.SELF, own), Entry(EntryNames.PARENT, above)]
 
 
-def _look_up(volume: Volume, path: str, *, sensitive: bool, wait: bool) -> tuple[bool, Entry | None]:
+def _look_up(volume: Volume, path: str, *, spellings: Spellings | None, wait: bool) -> tuple[bool, Entry | None]:
     """Whether the answer is known without reading the directory, and the entry, if there is one.
 
     As in a listing, a link that leads nowhere is seen itself.
     """
     try:
-        found = find_name(volume, path, sensitive=sensitive, wait=wait)
+        found = find_name(volume, path, spellings=spellings, wait=wait)
     except OSError as error:
         if error.errno not in _LINK_LEADS_NOWHERE:
             raise

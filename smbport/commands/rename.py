@@ -4,7 +4,9 @@ Two steps by name, each one thread hop at most: look at what is there, then chan
 state lives, share modes decide.
 """
 
+from collections.abc import Callable
 from errno import ENOENT
+from functools import partial
 from typing import Final, NamedTuple
 
 from smbport.commands.attributes import file_attributes
@@ -15,6 +17,7 @@ from smbport.platform import FileKey, Kind, Stat, Volume
 from smbport.state.names import fold, parse_file_name
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
+from smbport.state.spellings import Spellings
 from smbport.wire.constants import Access, FileAttribute, ShareAccess
 from smbport.wire.fscc import (
     FileLinkInformation,
@@ -115,13 +118,14 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
     _check_directory(server, target)
     if target.same_name:
         # A volume that ignores case finds the old name in place of the new one.
-        await blocking(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
+        step = partial(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
     elif target.stat is not None and target.stat.key == key:
         _check_replace(server, target, wish, same_file=True)
-        await blocking(volume.remove, old, key)
+        step = partial(volume.remove, old, key)
     else:
         _check_replace(server, target, wish)
-        await blocking(volume.rename, old, target.path, replace=target.stat is not None)
+        step = partial(volume.rename, old, target.path, replace=target.stat is not None)
+    await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=old)
     server.files.move(old, target.path, key.device)
     opened.created = True  # a flush makes the new name durable
 
@@ -136,11 +140,12 @@ async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
     if same_file:
         return
     if target.stat is None:
-        await blocking(volume.link, old, target.path)
-        return
-    passing = f".smbport-{server.runtime.random_bytes(8).hex()}"
-    directory = parent_of(target.path)
-    await blocking(_link_over, volume, old, f"{directory}/{passing}" if directory else passing, target.path)
+        step = partial(volume.link, old, target.path)
+    else:
+        passing = f".smbport-{server.runtime.random_bytes(8).hex()}"
+        directory = parent_of(target.path)
+        step = partial(_link_over, volume, old, f"{directory}/{passing}" if directory else passing, target.path)
+    await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=None)
 
 
 def _volume_of(opened: FileOpen) -> Volume:
@@ -152,8 +157,8 @@ def _volume_of(opened: FileOpen) -> Volume:
 async def _look(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
     """What is there now, with the open still open and its name still the one that was looked at."""
     old = opened.path
-    sensitive = opened.tree.share.settings.case_sensitive
-    target = await blocking(_look_at, _volume_of(opened), old, opened.shared.key, wish.path, sensitive=sensitive)
+    spellings = opened.tree.share.spellings
+    target = await blocking(_look_at, _volume_of(opened), old, opened.shared.key, wish.path, spellings=spellings)
     if call.still_open().path != old:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "somebody else renamed it first")
     return target
@@ -189,11 +194,13 @@ def _check_replace(server: Server, target: _Target, wish: _Wish, *, same_file: b
 # In a thread ----------------------------------------------------------------------------------------------------
 
 
-def _look_at(volume: Volume, old: str, key: FileKey, new: str, *, sensitive: bool, wait: bool = False) -> _Target:
+def _look_at(
+    volume: Volume, old: str, key: FileKey, new: str, *, spellings: Spellings | None, wait: bool = False
+) -> _Target:
     """Find the new name.  FileNotFoundError if the old one stands for another file by now."""
     if not _stands_for(volume, old, key, wait=wait):
         raise FileNotFoundError(ENOENT, "the name stands for another file", old)
-    found = find_name(volume, new, sensitive=sensitive, wait=wait)
+    found = find_name(volume, new, spellings=spellings, wait=wait)
     if not found.parent_exists:
         raise StatusError(Status.OBJECT_PATH_NOT_FOUND)
     directory = parent_of(found.path)
@@ -215,6 +222,31 @@ def _stands_for(volume: Volume, path: str, key: FileKey, *, wait: bool) -> bool:
 
 def _same_name(volume: Volume, one: str, other: str) -> bool:
     return one == other or (not volume.features.case_sensitive and fold(one) == fold(other))
+
+
+def _change(
+    volume: Volume,
+    spellings: Spellings | None,
+    step: Callable[..., None],
+    *,
+    added: str,
+    removed: str | None,
+    wait: bool = False,
+) -> None:
+    """Do the step, and let the memory of spellings follow it in the directories that it changes."""
+    if spellings is None:
+        step(wait=wait)
+        return
+    target, source = parent_of(added), parent_of(removed or added)
+    before = volume.stat(target, wait=wait)
+    source_before = volume.stat(source, wait=wait) if source != target else None
+    step(wait=wait)
+    try:
+        spellings.follow(before, volume.stat(target, wait=wait), added.rpartition("/")[2])
+        if source_before is not None:
+            spellings.follow(source_before, volume.stat(source, wait=wait))
+    except OSError:  # the step is done all the same
+        spellings.forget(before.key)
 
 
 def _link_over(volume: Volume, old: str, passing: str, new: str, *, wait: bool = False) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from smbport.platform import Account, Volume
 from smbport.state.settings import ShareSettings
+from smbport.state.spellings import Spellings
 from smbport.wire.constants import Access
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ IPC_ACCESS = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
 class Share:
     """A share with its volume; the volume of IPC$ is None."""
 
-    __slots__ = ("settings", "volume")
+    __slots__ = ("settings", "spellings", "volume")
 
     def __init__(self, settings: ShareSettings, volume: Volume | None) -> None:
         self.settings = settings
         self.volume = volume
+        self.spellings = None if settings.case_sensitive else Spellings()  # None: case matters
 
     @property
     def name(self) -> str:

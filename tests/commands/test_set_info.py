@@ -834,3 +834,33 @@ def test_pipes_have_nothing_to_set(share: Any, refused: Refused) -> None:
 def test_status_errors_are_what_the_fixture_says(refused: Refused) -> None:
     with pytest.raises(AssertionError), refused(Status.ACCESS_DENIED):
         raise StatusError(Status.NOT_SUPPORTED)
+
+
+# The memory of spellings ----------------------------------------------------------------------------------------
+
+
+def test_names_that_are_moved_are_remembered(share: Any, refused: Refused) -> None:
+    share.make("a")
+    share.make_directory("d")
+    opened = share.open("a")
+    for directory in ("", "d"):
+        with refused(Status.NO_SUCH_FILE):
+            share.list(share.open(directory, Access.READ_DATA), "missing")
+    spellings = share.tree.share.spellings
+    rename(share, opened, "d\\b")
+    link(share, opened, "d\\c")
+    for directory in ("", "d"):
+        assert spellings.knows(share.volume.stat(directory))
+    inside = share.volume.stat("d")
+    assert [spellings.may_hold(inside, name) for name in ("B", "C", "other")] == [True, True, False]
+
+
+def test_a_move_that_cannot_be_followed_is_done_all_the_same(share: Any, refused: Refused) -> None:
+    share.make("a")
+    opened = share.open("a")
+    with refused(Status.NO_SUCH_FILE):
+        share.list(share.open("", Access.READ_DATA), "missing")
+    share.faults.do_before("Volume.rename", lambda: share.faults.fail("Volume.stat", errno.EIO))
+    rename(share, opened, "b")
+    assert (share.names(), opened.path) == (["b"], "b")
+    assert not share.tree.share.spellings.knows(share.volume.stat(""))

@@ -33,9 +33,15 @@ VERSION_5 = bytes.fromhex("000005000500000011000000220000000807060504030201")
 
 @pytest.mark.parametrize(
     ("value", "attributes"),
-    [(VERSION_3, 0x22), (VERSION_3_LONG_TEXT, 0x2022), (VERSION_3_NO_ATTRIBUTES, None), (VERSION_4, 0x22), (VERSION_5, 0x22)],
+    [
+        (VERSION_3, 0x22),
+        (VERSION_3_LONG_TEXT, 0x2022),
+        (VERSION_3_NO_ATTRIBUTES, None),
+        (VERSION_4, 0x22),
+        (VERSION_5, 0x22),
+    ],
     ids=["3", "3-long-text", "3-no-attributes", "4", "5"],
-)  # fmt: skip
+)
 def test_every_version_that_samba_writes_is_read(value: bytes, attributes: int | None):
     assert parse_marks(value) == Marks(attributes, BIRTH_NS)
 

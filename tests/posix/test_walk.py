@@ -37,16 +37,38 @@ def read(walker: Walker, path: str, *, follow: bool = True) -> str:
         return file.read()
 
 
-@pytest.mark.parametrize(("path", "encoded"), [("", b"."), ("a", b"a"), ("a/.b", b"a/.b"), ("..a/b..", b"..a/b.."), ("...", b"..."), ("\udcff", b"\xff")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "encoded"),
+    [("", b"."), ("a", b"a"), ("a/.b", b"a/.b"), ("..a/b..", b"..a/b.."), ("...", b"..."), ("\udcff", b"\xff")],
+)
 def test_paths_of_the_interface(path: str, encoded: bytes):
     assert check_path(path) == encoded
 
 
-@pytest.mark.parametrize("path", ["/", "/a", "a/", ".", "..", "a/..", "../a", "a/../b", "a//b", "a/./b", "./a", "a\0b", "\0", "\ud800", "a/\ud800", "//"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/a",
+        "a/",
+        ".",
+        "..",
+        "a/..",
+        "../a",
+        "a/../b",
+        "a//b",
+        "a/./b",
+        "./a",
+        "a\0b",
+        "\0",
+        "\ud800",
+        "a/\ud800",
+        "//",
+    ],
+)
 def test_what_is_no_path_of_the_interface(path: str):
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.EINVAL}]"):
         check_path(path)
-    assert caught.value.errno == errno.EINVAL
 
 
 def test_plain_names(walker: Walker):
@@ -84,17 +106,26 @@ def test_links_to_directories_and_to_the_root(tree: Path, walker: Walker):
 
 @pytest.mark.parametrize(
     "target",
-    ["..", "../secret", "../outside/secret", "dir/../../secret", "/", "/etc/passwd", "{share}2/secret", "{share}/../secret", "/proc/self/root/etc/passwd"],
-)  # fmt: skip
+    [
+        "..",
+        "../secret",
+        "../outside/secret",
+        "dir/../../secret",
+        "/",
+        "/etc/passwd",
+        "{share}2/secret",
+        "{share}/../secret",
+        "/proc/self/root/etc/passwd",
+    ],
+)
 @pytest.mark.parametrize("path", ["link", "link/x", "chain", "chain/x", "dir/link/x"])
 def test_links_that_leave(tree: Path, walker: Walker, target: str, path: str):
     target = target.format(share=tree / "share")
     (tree / "share/link").symlink_to(target)
     (tree / "share/chain").symlink_to("dir/../link")
     (tree / "share/dir/link").symlink_to(target if target.startswith("/") else "../" + target)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.EXDEV}]"):
         walker.open(check_path(path), READ)
-    assert caught.value.errno == errno.EXDEV
 
 
 def test_links_that_go_round_or_are_too_many(tree: Path, walker: Walker):
@@ -105,16 +136,14 @@ def test_links_that_go_round_or_are_too_many(tree: Path, walker: Walker):
         (tree / f"share/link{i + 1}").symlink_to(f"link{i}")
     assert read(walker, f"link{MAX_LINKS - 1}") == "in the root"
     for path in ("a", "a/x", f"link{MAX_LINKS}"):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=f"Errno {errno.ELOOP}]"):
             walker.open(check_path(path), READ)
-        assert caught.value.errno == errno.ELOOP
 
 
 def test_a_link_itself(tree: Path, walker: Walker):
     (tree / "share/link").symlink_to("file")
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno ({errno.ELOOP}|{errno.EMLINK})]"):
         walker.open(b"link", READ, follow=False)
-    assert caught.value.errno in (errno.ELOOP, errno.EMLINK)
     fd = walker.open(b"link", os.O_PATH | os.O_CLOEXEC, follow=False)
     assert os.readlink("", dir_fd=fd) == "file"
     os.close(fd)
@@ -139,9 +168,8 @@ def test_parent(tree: Path, walker: Walker):
     fd, name = walker.parent(b"dir/sub/new")
     assert (os.fstat(fd).st_ino, name) == ((tree / "share/dir/sub").stat().st_ino, b"new")
     os.close(fd)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.EBUSY}]"):
         walker.parent(b".")
-    assert caught.value.errno == errno.EBUSY
 
 
 def test_no_descriptor_is_lost(tree: Path, walker: Walker):
@@ -159,9 +187,8 @@ def test_a_closed_root_opens_nothing(tree: Path):
     walker = Walker(root)
     root.close()
     root.close()
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.EBADF}]"):
         walker.open(b"file", READ)
-    assert caught.value.errno == errno.EBADF
 
 
 def test_a_root_must_be_a_directory(tree: Path):
@@ -209,9 +236,8 @@ def test_a_name_that_becomes_a_link_is_walked_again(
 
     monkeypatch.setattr(Walker, "find", find_then_swap)
     if inode_of is None:
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=f"Errno {errno.EXDEV}]"):
             walker.open(b"file", flags)
-        assert caught.value.errno == errno.EXDEV
     else:
         fd = walker.open(b"file", flags)
         assert os.fstat(fd).st_ino == (tree / inode_of).stat().st_ino
@@ -223,6 +249,5 @@ def test_a_name_that_never_stands_still(tree: Path, walker: Walker, monkeypatch)
     real = Walker.find
     monkeypatch.setattr(Walker, "find", lambda self, path, *, follow: real(self, path, follow=False))
     for flags in (READ, os.O_PATH | os.O_CLOEXEC):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=f"Errno {errno.ELOOP}]"):
             walker.open(b"link", flags)
-        assert caught.value.errno == errno.ELOOP

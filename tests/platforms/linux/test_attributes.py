@@ -22,9 +22,8 @@ def supported(volume: LinuxVolume) -> None:
 
 
 def fails(number: int, function, *args) -> None:
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {number}]"):
         function(*args, wait=True)
-    assert caught.value.errno == number
 
 
 @pytest.mark.parametrize("access", [ACCESS_NONE, ACCESS_READ])

@@ -62,9 +62,8 @@ def test_cached_names(opener: Opener, share: Path):
     os.close(parent)
     (share / "link").symlink_to("dir/file")
     assert os.path.exists(share / "link")
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.ELOOP}]"):
         opener.open_cached(b"link", READ, follow=False)
-    assert caught.value.errno == errno.ELOOP
 
 
 @pytest.mark.parametrize("target", ["../secret", "/etc/passwd"])
@@ -74,9 +73,8 @@ def test_links_out_are_left_to_the_thread(opener: Opener, share: Path, target: s
     os.path.exists(share / "link")
     with pytest.raises(BlockingIOError):
         opener.open_cached(b"link", READ)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.EXDEV}]"):
         opener.open(b"link", READ)
-    assert caught.value.errno == errno.EXDEV
 
 
 def test_another_file_system_is_left_to_the_thread(volume: LinuxVolume, share: Path, mounted):

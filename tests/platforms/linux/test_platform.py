@@ -1,5 +1,6 @@
 """smbport_linux.PORT and what it probes."""
 
+import errno
 import os
 import sys
 from importlib.metadata import entry_points
@@ -73,6 +74,27 @@ def test_features(platform: Platform, tmp_path: Path):
     again.close()
 
 
+def test_features_of_a_file_system_that_is_not_known_to_be_local(platform: Platform):
+    volume = platform.open_volume("/proc")
+    try:
+        assert volume.features.file_system == "proc"
+        claims = (volume.features.inline_io, volume.features.stores_marks, volume.features.rename_exclusive)
+        assert not any(claims)
+        with pytest.raises(BlockingIOError):
+            volume.stat("version")
+        node = volume.open("self", 0, follow=False, wait=True)
+        with pytest.raises(BlockingIOError):
+            node.set_times(0, 0)
+        node.close()
+        with pytest.raises(BlockingIOError):
+            volume.space()
+        # A magic link is not followed by what it says, and not by what it is.
+        with pytest.raises(OSError, match=f"Errno ({errno.ELOOP}|{errno.EXDEV})]"):
+            volume.open("self/root/etc/passwd", 1, wait=True)
+    finally:
+        volume.close()
+
+
 def find_file_system_by_path(path: Path) -> str:
     """The last mount whose mount point contains the path."""
     found = ""
@@ -102,9 +124,14 @@ def test_interfaces(monkeypatch):
     inet, inet6, packet = interfaces.socket.AF_INET, interfaces.socket.AF_INET6, 17
     addresses = {
         "lo": [Address(inet, "127.0.0.1"), Address(inet6, "::1")],
-        "eth0": [Address(inet, "192.0.2.1"), Address(inet6, "2001:db8::1%eth0"), Address(inet6, "fe80::1%eth0"), Address(packet, "02:00:00:00:00:01")],
+        "eth0": [
+            Address(inet, "192.0.2.1"),
+            Address(inet6, "2001:db8::1%eth0"),
+            Address(inet6, "fe80::1%eth0"),
+            Address(packet, "02:00:00:00:00:01"),
+        ],
         "down": [Address(inet, "192.0.2.2")],
-    }  # fmt: skip
+    }
     states = {"lo": State(True, 0), "eth0": State(True, 10000), "down": State(False, 0), "bare": State(True, 0)}
     monkeypatch.setattr(interfaces.psutil, "net_if_addrs", lambda: addresses)
     monkeypatch.setattr(interfaces.psutil, "net_if_stats", lambda: states)

@@ -1,0 +1,51 @@
+"""smbport.posix.port"""
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from smbport.platform import POWERS, Port
+from smbport.posix import port as module
+from smbport.posix.port import PORT, process_account
+
+
+def test_the_port_is_never_chosen_by_itself():
+    port: Port = PORT
+    assert port.name == "posix"
+    assert port.matches() is False
+
+
+def test_it_has_no_power_and_says_why():
+    platform = PORT.probe()
+    assert platform.name == "posix"
+    assert all(getattr(platform, power) is None for power in POWERS)
+    assert set(platform.absent) == set(POWERS)
+    assert platform.sockets.interfaces() == []
+
+
+def test_the_account_of_the_process(monkeypatch):
+    account = process_account()
+    assert (account.uid, account.gid) == (os.geteuid(), os.getegid())
+    assert account.name == pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 987654321)
+    assert process_account().name == "987654321"
+
+
+def test_what_is_not_there_to_be_shared(tmp_path: Path, monkeypatch):
+    platform = PORT.probe()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError):
+        platform.open_volume(str(tmp_path / "none"))
+    with pytest.raises(NotADirectoryError):
+        platform.open_volume(str(tmp_path / "file"))
+
+    def fail(_):
+        raise OSError(5, "broken")
+
+    monkeypatch.setattr(module, "find_features", fail)
+    before = os.listdir("/dev/fd")
+    with pytest.raises(OSError, match="broken"):
+        platform.open_volume(str(tmp_path))
+    assert os.listdir("/dev/fd") == before
