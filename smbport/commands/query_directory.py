@@ -57,9 +57,11 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
         if request.flags & _FROM_START:
             cursor.restart(pattern, literal)
             directory.rewind()
+        if cursor.names_only and request.file_information_class != FileInfo.NAMES:
+            await _stat_rest(opened, cursor)
         while not _pack(cursor, packer, request) and not cursor.ended:
             try:
-                await _refill(call, opened, cursor, request)
+                await _refill(opened, cursor, request)
             except OSError:
                 if packer.is_empty:
                     raise
@@ -114,8 +116,11 @@ class _Scan(NamedTuple):
     spellings: Spellings | None  # None: case matters
 
 
-async def _refill(call: Call, opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
-    """Let the cursor have entries again, or be at its end."""
+async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
+    """Let the cursor have entries again, or be at its end.
+
+    A CLOSE that comes meanwhile does not matter: the handle is pinned, and the listing is finished, as on Windows.
+    """
     volume = opened.tree.volume
     assert volume is not None
     # A volume that ignores case itself does not tell how it spells a name: its directories must be read.
@@ -131,8 +136,16 @@ async def _refill(call: Call, opened: FileOpen, cursor: DirectoryCursor, request
         spellings=opened.tree.share.spellings,
     )
     cursor.rest, cursor.ended = await blocking(_read, scan)
+    cursor.names_only = not scan.stat
     cursor.started = True
-    call.still_open()
+
+
+async def _stat_rest(opened: FileOpen, cursor: DirectoryCursor) -> None:
+    """The client changed its mind and wants more than names."""
+    volume = opened.tree.volume
+    assert volume is not None
+    cursor.rest = await blocking(_stat_entries, volume, opened.path, cursor.rest)
+    cursor.names_only = False
 
 
 def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest) -> int:
@@ -179,6 +192,24 @@ def _read_dots(scan: _Scan, *, wait: bool) -> list[Entry]:
     return [Entry(EntryNames.SELF, own), Entry(EntryNames.PARENT, above)]
 
 
+def _stat_entries(volume: Volume, directory: str, entries: list[Entry], *, wait: bool = False) -> list[Entry]:
+    """The same entries with the state of what they stand for."""
+    paths = {EntryNames.SELF: directory, EntryNames.PARENT: parent_of(directory)}
+    prefix = f"{directory}/" if directory else ""
+    return [Entry(name, _stat(volume, paths.get(name, prefix + name), wait=wait)) for name, _ in entries]
+
+
+def _stat(volume: Volume, path: str, *, wait: bool) -> Stat | None:
+    """What a listing says of a name: a link that leads nowhere is seen itself, and what vanished is None."""
+    for follow in (True, False):
+        try:
+            return volume.stat(path, follow=follow, wait=wait)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, *_LINK_LEADS_NOWHERE):
+                raise
+    return None
+
+
 def _look_up(volume: Volume, path: str, *, spellings: Spellings | None, wait: bool) -> tuple[bool, Entry | None]:
     """Whether the answer is known without reading the directory, and the entry, if there is one.
 
@@ -192,13 +223,8 @@ def _look_up(volume: Volume, path: str, *, spellings: Spellings | None, wait: bo
         return False, None
     if not found.parent_exists:  # the directory was moved by others: its handle is still good
         return False, None
-    stat: Stat | None = found.stat
-    if stat is None:
-        try:
-            stat = volume.stat(found.path, follow=False, wait=wait)
-        except FileNotFoundError:
-            return True, None
-    return True, Entry(found.path.rpartition("/")[2], stat)
+    stat = found.stat or _stat(volume, found.path, wait=wait)
+    return True, None if stat is None else Entry(found.path.rpartition("/")[2], stat)
 
 
 # Packing --------------------------------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ def _check_length(kind: type[Record], buffer: memoryview) -> None:
 
 
 def _new_path(opened: FileOpen, root_directory: int, text: str) -> str:
-    """The new name as a path inside the share."""
+    """The new name as a path inside the share.  It is a full one, so some clients begin it with a separator."""
+    text = text.removeprefix("\\")
     if root_directory or not text:
         raise StatusError(Status.INVALID_PARAMETER, "no name, or relative to another open")
     name = parse_file_name(text)

@@ -146,8 +146,6 @@ class NtlmChallenge:
         _check_fields(message)
         parsed = Authenticate.unpack(message)
         flags = parsed.flags & self._flags
-        if flags & _REQUIRED != _REQUIRED:
-            raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
         try:
             user, domain = parsed.user_name or "", parsed.domain_name or ""
         except UnicodeDecodeError as error:
@@ -155,6 +153,8 @@ class NtlmChallenge:
         proof, blob = _split_response(
             parsed.nt_challenge_response or b"", parsed.lm_challenge_response or b"", anonymous_allowed=not user
         )
+        if proof and flags & _REQUIRED != _REQUIRED:
+            raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
         encrypted_key = parsed.encrypted_random_session_key or b""
         if flags & _KEY_EXCHANGE and flags & _SIGN_OR_SEAL and len(encrypted_key) != 16:
             raise BadToken(f"EncryptedRandomSessionKey of {len(encrypted_key)} bytes")

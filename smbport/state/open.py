@@ -109,7 +109,7 @@ class DirectoryCursor:
     A directory handle is used by one request at a time: a second one waits until `release`.
     """
 
-    __slots__ = ("busy", "ended", "literal", "pattern", "rest", "started", "waiters")
+    __slots__ = ("busy", "ended", "literal", "names_only", "pattern", "rest", "started", "waiters")
 
     def __init__(self, pattern: Pattern, literal: str | None) -> None:
         self.busy = False
@@ -121,6 +121,7 @@ class DirectoryCursor:
         self.pattern = pattern
         self.literal = literal  # the one name on disk that can match, if the pattern is a name
         self.rest: list[Entry] = []  # read from the platform, not yet sent
+        self.names_only = False  # they were read without their state
         self.started = False  # "." and ".." were offered
         self.ended = False  # the platform has no more
 

@@ -253,6 +253,40 @@ def test_an_error_at_once_is_told(share: Any) -> None:
     assert not opened.cursor.busy
 
 
+def test_names_first_and_then_everything(share: Any) -> None:
+    made = fill(share, 40)
+    share.inner.open_volume("data").plant_link("d/dangling", "gone")
+    opened = share.open("d")
+    found = share.list(opened, info_class=FileInfo.NAMES, flags=SINGLE, length=4096)
+    found += share.list(opened, info_class=FileInfo.NAMES, length=32)
+    found += share.list(opened, info_class=FileInfo.NAMES, length=40)
+    assert opened.cursor.rest
+    share.volume.remove("d/file-0005.txt", share.volume.stat("d/file-0005.txt").key)
+    found += share.list(opened)
+    made.remove("file-0005.txt")
+    assert names(found) == [".", "..", *made, "dangling"]
+    ids = {entry.name: entry.file_id for entry in found[3:]}
+    assert ids == {name: share.volume.stat(f"d/{name}", follow=False).key.inode for name in ids}
+    assert len(ids) == 39
+
+
+def test_the_dots_when_the_mind_changes(share: Any) -> None:
+    share.make_directory("d")
+    for path in ("d", ""):
+        opened = share.open(path)
+        assert names(share.list(opened, info_class=FileInfo.NAMES, flags=SINGLE)) == ["."]
+        assert share.list(opened)[0].file_id == share.volume.stat("").key.inode
+
+
+def test_an_error_when_the_mind_changes(share: Any) -> None:
+    opened = share.open("")
+    share.list(opened, info_class=FileInfo.NAMES, flags=SINGLE)
+    share.faults.fail("Volume.stat", errno.EIO)
+    with pytest.raises(OSError, match="error"):
+        share.list(opened)
+    assert names(share.list(opened)) == [".."]
+
+
 # Patterns -------------------------------------------------------------------------------------------------------
 
 
@@ -432,17 +466,17 @@ def test_a_directory_handle_has_one_user_at_a_time(share: Any) -> None:
         assert names(parse_directory_entries(37, stop.value.value.payload)) == [name]
 
 
-def test_closed_while_a_thread_was_reading(share: Any, refused: Refused) -> None:
-    fill(share, 3)
+def test_a_listing_is_finished_although_its_open_is_closed(share: Any) -> None:
+    made = fill(share, 3)
     opened = share.open("d")
     opened.pins = 1
     share.faults.force_threads("Directory.entries")
     handler = share.start_list(opened)
     step = handler.send(None)
     share.server.close_open(opened)
-    with refused(Status.FILE_CLOSED):
-        handler.send(step.function(*step.args, wait=True))
-    assert opened.cursor is not None
+    step = handler.send(step.function(*step.args, wait=True))  # to see that nothing is left
+    reply = finish(handler, step)
+    assert names(parse_directory_entries(37, reply.payload)) == [".", "..", *made]
     assert not opened.cursor.busy
 
 
@@ -452,12 +486,11 @@ def test_closed_while_another_request_was_reading(share: Any, refused: Refused) 
     opened.pins = 2
     share.faults.force_threads("Directory.entries")
     first = share.start_list(opened)
-    step = first.send(None)
+    assert isinstance(first.send(None), Blocking)
     second = share.start_list(opened)
-    second.send(None)
+    assert isinstance(second.send(None), Waiting)
     share.server.close_open(opened)
-    with refused(Status.FILE_CLOSED):
-        first.send(step.function(*step.args, wait=True))
+    first.close()
     with refused(Status.FILE_CLOSED):
         second.send(True)
 

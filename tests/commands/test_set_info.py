@@ -496,7 +496,7 @@ def test_a_link_is_renamed_itself(share: Any) -> None:
     ("name", "status"),
     [
         ("", Status.INVALID_PARAMETER),
-        ("\\b", Status.INVALID_PARAMETER),
+        ("\\\\b", Status.INVALID_PARAMETER),  # one separator may stand in front: it is a full name
         ("b:stream", Status.OBJECT_NAME_INVALID),
         ("b\\", Status.OBJECT_NAME_INVALID),
         ("b*", Status.OBJECT_NAME_INVALID),

@@ -91,10 +91,11 @@ class LinuxVolume(PosixVolume):
 
     def _add_entry_marks(self, directory: int, names: list[bytes], found: list[Stat | None]) -> None:
         unknown: list[tuple[bytes, Stat]] = []
+        find = self._marks.find
         for name, stat in zip(names, found, strict=True):
             if stat is None or stat.kind not in MARKED_KINDS:
                 continue
-            marks = self._marks.find(stat)
+            marks = find(stat)
             if marks is None:
                 unknown.append((name, stat))
             else:
