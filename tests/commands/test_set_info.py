@@ -518,6 +518,14 @@ def test_names_that_cannot_be(share: Any, refused: Refused, name: str, status: i
     assert share.names() == ["a", "file"]
 
 
+def test_a_separator_in_front_is_the_root(share: Any) -> None:
+    share.make("a")
+    opened = share.open("a")
+    rename(share, opened, "\\b")
+    link(share, opened, "\\c")
+    assert share.names() == ["b", "c"]
+
+
 def test_a_directory_may_have_a_separator_behind_its_name(share: Any) -> None:
     share.make_directory("d")
     rename(share, share.open("d"), "e\\")

@@ -343,9 +343,9 @@ def test_reading_and_writing(any_volume: PosixVolume, share: Path):
         assert file.read_at(5, 100000, wait=True) == b"world"
         assert file.read_at(10, 1, wait=True) == b""
         assert file.read_at(0, 0, wait=True) == b""
-        file.resize(3, wait=True)
+        file.resize(2, wait=True)
         file.resize(6, wait=True)
-        assert file.read_at(0, 100, wait=True) == b"hel\0\0\0"
+        assert file.read_at(0, 100, wait=True) == b"he\0\0\0\0"
         file.sync(wait=True)
         any_volume.sync_directory_of("file", wait=True)
         any_volume.sync_directory_of("", wait=True)
