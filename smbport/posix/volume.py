@@ -7,7 +7,7 @@ acts as another account, or keeps DOS attributes.
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from errno import EEXIST, ELOOP, ENOENT, ENOTSUP, ENXIO
+from errno import EBUSY, EEXIST, ELOOP, ENOENT, ENOTSUP, ENXIO
 from hashlib import blake2b
 from itertools import islice
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
@@ -282,7 +282,10 @@ def open_regular(parent: int, name: bytes, found: os.stat_result, flags: int) ->
         raise error(ELOOP)
     if not S_ISREG(found.st_mode):
         raise error(ENXIO)  # before an open: that alone can rewind a tape
-    fd = os.open(name, flags | NO_LINK, dir_fd=parent)
+    try:
+        fd = os.open(name, flags | NO_LINK, dir_fd=parent)
+    except BlockingIOError:
+        raise error(EBUSY) from None  # a local program's lease, where there are such things
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise error(ENXIO)

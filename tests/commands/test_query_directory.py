@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smbport.commands.steps import Blocking, Waiting
-from smbport.platform import Entry, FileKey, Stat
+from smbport.platform import Entry
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import Access, FileAttribute, FileInfo, QueryDirectoryFlag
 from smbport.wire.directory import QueryDirectoryResponse
@@ -493,13 +493,3 @@ def test_closed_while_another_request_was_reading(share: Any, refused: Refused) 
     first.close()
     with refused(Status.FILE_CLOSED):
         second.send(True)
-
-
-def test_stat_of_a_key_that_fills_64_bits(share: Any) -> None:
-    share.make("a")
-    opened = share.open("")
-    share.list(opened, flags=SINGLE)
-    stat: Stat = share.volume.stat("a")
-    stat.key = FileKey(1, (1 << 64) - 1)
-    opened.cursor.rest = [opened.cursor.rest[0]._replace(name="a", stat=stat)]
-    assert share.list(opened)[0].file_id == (1 << 64) - 1

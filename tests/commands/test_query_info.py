@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from smbport.commands.rights import FILE_QUERY, FS_QUERY
-from smbport.platform import ACCESS_NONE
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import (
     Access,
@@ -16,9 +15,7 @@ from smbport.wire.constants import (
     FileInfo,
     FsInfo,
     InfoType,
-    SecurityInformation,
 )
-from smbport.wire.error import ErrorResponse, error_contexts, error_data
 from smbport.wire.fscc import (
     MINIMUM_OUTPUT_LENGTH,
     FileAccessInformation,
@@ -55,8 +52,6 @@ from smbport.wire.fscc_volume import (
     FileSystemAttribute,
     parse_volume_information,
 )
-from smbport.wire.header import HEADER_SIZE
-from smbport.wire.security import SecurityDescriptor, descriptor_of_mode, unix_group_sid, unix_user_sid
 from smbport.wire.status import Status, status_name
 
 Refused = Callable[[int], Any]
@@ -391,57 +386,3 @@ def test_every_length_of_the_buffer_for_volumes(share: Any, refused: Refused, in
         reply = share.query(opened, info_class, info_type=FS, length=length)
         assert status_name(reply.status) == "STATUS_BUFFER_OVERFLOW"
         assert reply.body[8:] == whole[:length]
-
-
-# Security -------------------------------------------------------------------------------------------------------
-
-ALL_PARTS = SecurityInformation.OWNER | SecurityInformation.GROUP | SecurityInformation.DACL
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o750, 0o604])
-def test_descriptor_of_the_mode(share: Any, mode: int) -> None:
-    share.make("a", mode=mode)
-    node = share.volume.open("a", ACCESS_NONE)
-    node.set_owner(1000, 100)
-    data = share.data(share.open("a"), 0, info_type=InfoType.SECURITY, information=ALL_PARTS)
-    wanted = descriptor_of_mode(mode, unix_user_sid(1000), unix_group_sid(100), False)
-    assert SecurityDescriptor.parse(data) == wanted
-
-
-def test_only_what_was_asked_for(share: Any) -> None:
-    data = share.data(share.open(""), 0, info_type=InfoType.SECURITY, information=SecurityInformation.OWNER)
-    parsed = SecurityDescriptor.parse(data)
-    assert parsed.owner is not None
-    assert parsed.group is None
-    assert parsed.dacl is None
-
-
-def test_rights_to_read_a_descriptor(share: Any, refused: Refused) -> None:
-    share.make("a")
-    opened = share.open("a", Access.READ_DATA)
-    with refused(Status.ACCESS_DENIED):
-        share.query(opened, 0, info_type=InfoType.SECURITY, information=SecurityInformation.DACL)
-    assert share.data(opened, 0, info_type=InfoType.SECURITY, information=0)
-    opened = share.open("a", Access.READ_CONTROL)
-    with refused(Status.ACCESS_DENIED):
-        share.query(
-            opened, 0, info_type=InfoType.SECURITY, information=SecurityInformation.SACL | SecurityInformation.OWNER
-        )
-
-
-@pytest.mark.parametrize("dialect", [Dialect.SMB_3_1_1, Dialect.SMB_2_1])
-def test_too_small_for_a_descriptor(share: Any, dialect: int) -> None:
-    share.connection.dialect = dialect
-    opened = share.open("")
-    whole = share.data(opened, 0, info_type=InfoType.SECURITY, information=ALL_PARTS)
-    reply = share.query(opened, 0, info_type=InfoType.SECURITY, information=ALL_PARTS, length=len(whole) - 1)
-    assert status_name(reply.status) == "STATUS_BUFFER_TOO_SMALL"
-    message = bytes(HEADER_SIZE) + reply.body
-    response = ErrorResponse.unpack_from(message, HEADER_SIZE)
-    if dialect == Dialect.SMB_3_1_1:
-        assert [(kind, bytes(data)) for kind, data in error_contexts(message, response)] == [
-            (0, len(whole).to_bytes(4, "little"))
-        ]
-    else:
-        assert response.error_context_count == 0
-        assert bytes(error_data(message, response)) == len(whole).to_bytes(4, "little")

@@ -133,6 +133,17 @@ def test_what_becomes_a_device_is_refused_too(tmp_path: Path):
     os.close(directory)
 
 
+def test_a_lease_is_an_error_and_not_a_wish_to_be_called_again(tmp_path: Path, monkeypatch):
+    (tmp_path / "file").touch()
+
+    def leased(*_, **__):
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "open", leased)
+    with pytest.raises(OSError, match=f"Errno {errno.EBUSY}]"):
+        open_regular(-1, b"file", os.stat(tmp_path / "file"), os.O_RDONLY)
+
+
 def test_a_name_that_never_stands_still(volume, tmp_path: Path, monkeypatch):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")

@@ -240,25 +240,24 @@ def has_thread_identity() -> bool:
 def assume_identity(new: Credentials, own: Credentials) -> None:
     """Let this thread, which acts as `own`, act as `new`: groups first, while it still may, then gid and uid.
 
-    Two of the calls cannot report failure, so the result is asked for.  PermissionError if it is not as wanted;
-    RuntimeError if the thread acts as somebody else already.  In both cases it acts as `own` afterwards.
+    If the thread acts as another account already, nothing changes: RuntimeError.  Two of the calls cannot report
+    failure, so the result is asked for: PermissionError if it is not as wanted, and all is as before.
     """
     numbers = identity_numbers
     assert numbers is not None
-    if quick_syscall(numbers.setgroups, new.count, new.groups):
-        raise failure()
-    quick_syscall(numbers.setfsgid, new.gid)
-    before = quick_syscall(numbers.setfsuid, new.uid)
-    if (
-        before == own.uid_number
-        and quick_syscall(numbers.setfsuid, NO_ID) == new.uid_number
-        and quick_syscall(numbers.setfsgid, NO_ID) == new.gid_number
-    ):
-        return
-    resume_identity(own)
-    if before != own.uid_number:
+    if quick_syscall(numbers.setfsuid, NO_ID) != own.uid_number:
         raise RuntimeError("this thread already acts as another account")
-    raise PermissionError(EPERM, "the kernel does not let this thread act as another account")
+    try:
+        if quick_syscall(numbers.setgroups, new.count, new.groups):
+            raise failure()
+        quick_syscall(numbers.setfsgid, new.gid)
+        quick_syscall(numbers.setfsuid, new.uid)
+        uid, gid = quick_syscall(numbers.setfsuid, NO_ID), quick_syscall(numbers.setfsgid, NO_ID)
+        if (uid, gid) != (new.uid_number, new.gid_number):
+            raise PermissionError(EPERM, "the kernel does not let this thread act as another account")
+    except BaseException:  # also a KeyboardInterrupt between two of the calls
+        resume_identity(own)
+        raise
 
 
 def resume_identity(own: Credentials) -> None:

@@ -21,7 +21,7 @@ POWER_OVER_FILES: Final = 0b11111  # capabilities(7): CHOWN, DAC_OVERRIDE, DAC_R
 class Rights:
     """A context in which a thread has the rights of an account.  Stateless, so threads can share one.
 
-    It ends with the rights of the process, whatever they were before, and therefore does not nest.
+    It ends with the rights of the process, so it does not nest: entering it again is RuntimeError.
     """
 
     __slots__ = ("_account", "_own")
@@ -31,11 +31,7 @@ class Rights:
         self._own = own
 
     def __enter__(self) -> None:
-        try:
-            assume_identity(self._account, self._own)
-        except BaseException:  # also a KeyboardInterrupt: `__exit__` is not called after this
-            resume_identity(self._own)
-            raise
+        assume_identity(self._account, self._own)
 
     def __exit__(
         self, kind: type[BaseException] | None, reason: BaseException | None, trace: TracebackType | None
@@ -55,7 +51,7 @@ class LinuxIdentity:
         check_wait(wait)  # for a directory service on the network, perhaps
         try:
             entry = pwd.getpwnam(name)
-        except KeyError:
+        except (KeyError, ValueError):  # ValueError: no system account can have such a name, with NUL for one
             return None
         groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(groups))
@@ -64,7 +60,7 @@ class LinuxIdentity:
         check_wait(wait)
         try:
             return grp.getgrnam(name).gr_gid
-        except KeyError:
+        except (KeyError, ValueError):
             return None
 
     def become(self, account: Account) -> AbstractContextManager[None]:

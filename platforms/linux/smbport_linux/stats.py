@@ -50,8 +50,8 @@ def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer) -> 
     else:
         birth_ns = min(access_ns, change_ns, write_ns)
     return Stat(
-        new_tuple(FileKey, (makedev(major, minor), inode)), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512, links,
-        mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
+        new_tuple(FileKey, (makedev(major, minor), inode)), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512,
+        links, mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
     )  # fmt: skip
 
 

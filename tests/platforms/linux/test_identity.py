@@ -92,12 +92,14 @@ def test_it_works_on_the_main_thread_and_ends_with_an_error_too(power: LinuxIden
 
 def test_becoming_twice_is_a_bug_and_gives_no_rights_back(power: LinuxIdentity, user: Account):
     before = kernel_ids()
-    with pytest.raises(RuntimeError, match="already"), power.become(user), power.become(Account("x", 1, 1)):
-        pytest.fail("became two accounts")
+    with power.become(user):
+        with pytest.raises(RuntimeError, match="already"), power.become(Account("x", 1, 1)):
+            pytest.fail("became two accounts")
+        assert kernel_ids() == (user.uid, user.gid, sorted(user.groups))
     assert kernel_ids() == before
 
 
-@pytest.mark.parametrize("interrupted", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("interrupted", [1, 2, 3, 4, 5, 6])
 def test_an_interrupt_while_becoming_leaves_nothing_behind(
     power: LinuxIdentity, user: Account, monkeypatch, interrupted: int
 ):
@@ -132,9 +134,10 @@ def test_finding_accounts(power: LinuxIdentity):
     assert found is not None
     assert (found.name, found.uid, found.gid) == (entry.pw_name, entry.pw_uid, entry.pw_gid)
     assert set(found.groups) == set(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    assert power.find_account("no such account", wait=True) is None
+    for name in ("no such account", "root\0", "\ud800", ""):
+        assert power.find_account(name, wait=True) is None
+        assert power.find_group(name, wait=True) is None
     assert power.find_group(grp.getgrgid(1).gr_name, wait=True) == 1
-    assert power.find_group("no such group", wait=True) is None
     for function in (power.find_account, power.find_group):
         with pytest.raises(BlockingIOError):
             function("root")
