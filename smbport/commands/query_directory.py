@@ -89,6 +89,8 @@ def _check(call: Call, request: QueryDirectoryRequest) -> str:
     text = query_directory_pattern(call.message, request)
     if not text or any(letter in text for letter in "\\/\0"):
         raise StatusError(Status.OBJECT_NAME_INVALID, f"search pattern {text!r}")
+    if text[-1] in " ." and text not in _DOTS and not has_wildcards(text):
+        return name_for_wire(text)  # CREATE takes such a name as it is, but a listing shows it mapped
     return text
 
 

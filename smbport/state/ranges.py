@@ -62,22 +62,23 @@ class _Ranges:
 class _Owned:
     """The locks of one open."""
 
-    __slots__ = ("exclusive", "kinds")
+    __slots__ = ("exclusive", "granted")
 
     def __init__(self) -> None:
-        self.kinds: dict[tuple[int, int], list[bool]] = {}  # range -> whether exclusive, of each lock, oldest first
+        self.granted: dict[tuple[int, int, bool], list[int]] = {}  # (offset, length, exclusive) -> serial numbers
         self.exclusive = _Ranges()
 
 
 class RangeLocks:
     """All locks of a file; an owner is any object that stands for an open."""
 
-    __slots__ = ("_exclusive", "_owners", "_shared")
+    __slots__ = ("_exclusive", "_owners", "_serial", "_shared")
 
     def __init__(self) -> None:
         self._shared = _Ranges()
         self._exclusive = _Ranges()
         self._owners: dict[Hashable, _Owned] = {}  # those that hold a lock
+        self._serial = 0
 
     def __len__(self) -> int:
         return len(self._shared) + len(self._exclusive)
@@ -93,7 +94,8 @@ class RangeLocks:
         owned = self._owners.get(owner)
         if owned is None:
             owned = self._owners[owner] = _Owned()
-        owned.kinds.setdefault((offset, length), []).append(exclusive)
+        self._serial += 1
+        owned.granted.setdefault((offset, length, exclusive), []).append(self._serial)
         if exclusive:
             owned.exclusive.add(offset, length)
             self._exclusive.add(offset, length)
@@ -103,24 +105,21 @@ class RangeLocks:
 
     def unlock(self, owner: Hashable, offset: int, length: int) -> bool:
         """Release one lock of exactly this range, an exclusive one first.  False if there is none."""
-        owned = self._owners.get(owner)
-        kinds = owned.kinds.get((offset, length)) if owned is not None else None
-        if kinds is None:
-            return False
-        self._drop(owner, offset, length, kinds.index(True) if True in kinds else 0)
-        return True
+        return self._drop(owner, offset, length, True) or self._drop(owner, offset, length, False)
 
     def unlock_newest(self, owner: Hashable, offset: int, length: int) -> None:
         """Take back the lock of this range that was granted last."""
-        self._drop(owner, offset, length, -1)
+        granted = self._owners[owner].granted
+        shared, exclusive = (granted.get((offset, length, kind), [0])[-1] for kind in (False, True))
+        self._drop(owner, offset, length, exclusive > shared)
 
     def release(self, owner: Hashable) -> bool:
         """Drop every lock of `owner`, whose open closes.  True if there were any."""
         owned = self._owners.pop(owner, None)
         if owned is None:
             return False
-        for (offset, length), kinds in sorted(owned.kinds.items(), reverse=True):  # lists are cut short at their end
-            for exclusive in kinds:
+        for (offset, length, exclusive), serials in sorted(owned.granted.items(), reverse=True):  # lists shrink cheaply
+            for _ in serials:
                 (self._exclusive if exclusive else self._shared).remove(offset, length)
         return True
 
@@ -140,15 +139,20 @@ class RangeLocks:
         owned = self._owners.get(owner) if count else None
         return count > (owned.exclusive.overlapping(offset, length) if owned is not None else 0)
 
-    def _drop(self, owner: Hashable, offset: int, length: int, index: int) -> None:
-        owned = self._owners[owner]
-        kinds = owned.kinds[offset, length]
-        if kinds.pop(index):
+    def _drop(self, owner: Hashable, offset: int, length: int, exclusive: bool) -> bool:
+        """Take one lock away; False if there is none of that kind."""
+        owned = self._owners.get(owner)
+        serials = owned.granted.get((offset, length, exclusive)) if owned is not None else None
+        if owned is None or serials is None:
+            return False
+        serials.pop()
+        if exclusive:
             owned.exclusive.remove(offset, length)
             self._exclusive.remove(offset, length)
         else:
             self._shared.remove(offset, length)
-        if not kinds:
-            del owned.kinds[offset, length]
-            if not owned.kinds:
+        if not serials:
+            del owned.granted[offset, length, exclusive]
+            if not owned.granted:
                 del self._owners[owner]
+        return True

@@ -1,6 +1,451 @@
+"""Samba's smbclient, smbget, smbcacls and rpcclient against a running server."""
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+
 import pytest
-pytestmark=pytest.mark.interop
-def test_x(server, smbclient, relay):
-    r = relay(server)
-    print(smbclient(r, "ls"))
-    print(r.negotiated(), r.clear_commands())
+
+from smbport.wire.constants import Cipher, Command, Dialect, SigningAlgorithm
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(shutil.which("smbclient") is None, reason="smbclient is not installed"),
+]
+
+GIB = 1 << 30
+DIALECTS = {
+    "SMB2_02": Dialect.SMB_2_0_2,
+    "SMB2_10": Dialect.SMB_2_1,
+    "SMB3_00": Dialect.SMB_3_0,
+    "SMB3_02": Dialect.SMB_3_0_2,
+    "SMB3_11": Dialect.SMB_3_1_1,
+}
+SIGNING = {
+    "HMAC-SHA256": SigningAlgorithm.HMAC_SHA256,
+    "AES-128-CMAC": SigningAlgorithm.AES_CMAC,
+    "AES-128-GMAC": SigningAlgorithm.AES_GMAC,
+}
+CIPHERS = {
+    "AES-128-CCM": Cipher.AES_128_CCM,
+    "AES-128-GCM": Cipher.AES_128_GCM,
+    "AES-256-CCM": Cipher.AES_256_CCM,
+    "AES-256-GCM": Cipher.AES_256_GCM,
+}
+SEALED = "--client-protection=encrypt"
+LOGGING_ON = {Command.NEGOTIATE, Command.SESSION_SETUP}  # what nobody can seal yet
+NAMES = [
+    "plain.txt", "Ärger und Straße", "Привет, мир", "日本語のファイル", "한국어", "עברית", "العربية", "ไทย", "नमस्ते", "Ωμέγα",
+    "İstanbul ıssız", "ﬁ ligature", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "😀 👩‍👩‍👧 🇦🇶", "e\u0301 decomposed", "é composed", "a\u0323\u0307", "100% [x] {y} $z",
+    "#1 'quoted' ~!@^&()=+,", "no.extension.", "u" * 255, "😀" * 63, "con", "LPT1.txt",
+]  # fmt: skip
+
+
+def pinned(dialect):
+    return [f"--option=client {end} protocol={dialect}" for end in ("min", "max")]
+
+
+def random_bytes(count, seed=0):
+    return random.Random(seed).randbytes(count)
+
+
+def names_in(listing):
+    """The names in what `ls` printed; times tell where a name ends."""
+    found = re.findall(r"^  (.*?) +([A-Z]*) +\d+  \w{3} \w{3} [ \d]\d ..:..:.. \d{4}$", listing, re.MULTILINE)
+    return sorted(name for name, _ in found if name not in (".", ".."))
+
+
+# Data -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_put_is_what_is_got(server, smbclient):
+    sizes = (0, 1, 4095, 65536, 65537, 1 << 20, (8 << 20) + 3)
+    for size in sizes:
+        (smbclient.local / f"{size}").write_bytes(random_bytes(size, size))
+    smbclient(server, *(f"put {size}" for size in sizes), *(f"get {size} {size}.back" for size in sizes))
+    for size in sizes:
+        data = random_bytes(size, size)
+        assert server.path(f"{size}").read_bytes() == data
+        assert (smbclient.local / f"{size}.back").read_bytes() == data
+
+
+@pytest.fixture(scope="module")
+def big_file(tmp_path_factory):
+    """1 GiB with holes, and pseudo-random bytes here and there."""
+    path = tmp_path_factory.mktemp("big") / "big"
+    with path.open("wb") as file:
+        for position in range(0, GIB, GIB // 16):
+            file.seek(position + position // 7)
+            file.write(random_bytes(1 << 20, position))
+        file.truncate(GIB)
+    yield path
+    path.unlink()
+
+
+def sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.mark.parametrize("protection", ["sign", "encrypt", "off"])
+def test_a_gib(serve, smbclient, big_file, protection):
+    """Unprotected, reads are sent by the system without passing through the server's memory."""
+    server = serve(server={"signing": "offered"})
+    back = smbclient.local / "back"
+    smbclient(server, f"put {big_file} big", f"get big {back}", options=[f"--client-protection={protection}"])
+    expected = sha256(big_file)
+    assert sha256(server.path("big")) == expected
+    assert sha256(back) == expected
+    server.path("big").unlink()
+    back.unlink()
+
+
+def test_transfers_are_resumed(server, smbclient):
+    data = random_bytes(3 << 20)
+    (smbclient.local / "up").write_bytes(data)
+    server.path("up").write_bytes(data[: 1 << 20])
+    server.path("down").write_bytes(data)
+    (smbclient.local / "down").write_bytes(data[: 2 << 20])
+    smbclient(server, "reput up", "reget down")
+    assert server.path("up").read_bytes() == data
+    assert (smbclient.local / "down").read_bytes() == data
+
+
+def test_the_server_copies(server, smbclient):
+    data = random_bytes((5 << 20) + 7)
+    server.path("a").write_bytes(data)
+    smbclient(server, "scopy a b")
+    assert server.path("b").read_bytes() == data
+
+
+def test_many_clients_at_once(server, smbclient):
+    data = {f"file-{number}": random_bytes(2 << 20, number) for number in range(6)}
+    running = []
+    for name, content in data.items():
+        (smbclient.local / name).write_bytes(content)
+        command = smbclient.command(server, f"put {name}", f"get {name} {name}.back")
+        running.append(subprocess.Popen(command, cwd=smbclient.local, stdout=subprocess.DEVNULL))
+    assert [process.wait() for process in running] == [0] * len(data)
+    for name, content in data.items():
+        assert server.path(name).read_bytes() == content
+        assert (smbclient.local / f"{name}.back").read_bytes() == content
+
+
+# Directories ----------------------------------------------------------------------------------------------------
+
+
+def tree_of(path):
+    """Relative names and contents of everything below."""
+    return {
+        str(each.relative_to(path)): each.read_bytes() if each.is_file() else None for each in sorted(path.rglob("*"))
+    }
+
+
+def test_a_deep_tree_goes_up_and_comes_down(server, smbclient):
+    here = smbclient.local / "tree"
+    here.mkdir()
+    for depth in range(40):
+        (here / f"file {depth}").write_text(f"{depth}" * depth)
+        here = here / f"directory {depth}"
+        here.mkdir()
+    back = smbclient.local / "back"
+    back.mkdir()
+    smbclient(server, "prompt", "recurse", "mput tree", f"lcd {back}", "mget tree")
+    expected = tree_of(smbclient.local / "tree")
+    assert len(expected) == 80
+    assert tree_of(server.path("tree")) == expected
+    assert tree_of(back / "tree") == expected
+    smbclient(server, "deltree tree")
+    assert list(server.path().iterdir()) == []
+
+
+def test_ten_thousand_files(server, smbclient):
+    names = sorted(f"file-{number:05}-{'x' * (number % 40)}" for number in range(10_000))
+    for name in names:
+        server.path(name).touch()
+    assert names_in(smbclient(server, "ls")) == names
+    assert names_in(smbclient(server, "ls file-*77-*")) == [name for name in names if name[8:10] == "77"]
+    smbclient(server, "deltree file-09*")
+    assert len(os.listdir(server.path())) == 9000
+
+
+@pytest.mark.parametrize("platform", ["linux", "memory"])
+def test_names_in_many_scripts(serve, smbclient, platform):
+    server = serve(platform=platform)
+    for name in NAMES:
+        (smbclient.local / "one").write_text(name)
+        back = f"get \"{name}\" back"
+        text = smbclient(server, f'put one "{name}"', back, f'rename "{name}" moved', f'rename moved "{name}"', "ls")
+        assert (smbclient.local / "back").read_text() == name
+        shown = name[:-1] + "\uf029" if name.endswith(".") else name
+        assert names_in(text) == [shown]
+        if platform == "linux":
+            assert os.listdir(server.path()) == [name]
+        smbclient(server, f'del "{name}"')
+        assert names_in(smbclient(server, "ls")) == []
+
+
+def test_names_that_only_posix_allows(server, smbclient):
+    names = ["a:b", "what?", "st*r", 'q"q', "p|pe", "<lt>", "back\\slash", "ctrl\x01", "dot.", "space ", "not \udcff utf-8"]
+    for name in names:
+        server.path(name).write_bytes(os.fsencode(name))
+    smbclient(server, "prompt", "mget *")
+    got = sorted(path.read_bytes() for path in smbclient.local.iterdir())
+    assert got == sorted(map(os.fsencode, names))
+    smbclient(server, "deltree *")
+    assert os.listdir(server.path()) == []
+
+
+def test_names_are_found_in_any_case(server, smbclient):
+    server.path("Größe").mkdir()
+    server.path("Größe/Datei.TXT").write_text("x")
+    smbclient(server, 'get "GRÖßE/dATEI.txt" a', 'put a "größe/datei.txt"')
+    assert os.listdir(server.path("Größe")) == ["Datei.TXT"]
+
+
+def test_moving_and_removing(server, smbclient):
+    server.path("a").write_text("a")
+    server.path("b").write_text("b")
+    smbclient(server, "rename a b", refused="NT_STATUS_OBJECT_NAME_COLLISION")
+    smbclient(server, "mkdir d", "mkdir d/e", "rename a d/e/c", "rename d f")
+    assert tree_of(server.path()) == {"b": b"b", "f": None, "f/e": None, "f/e/c": b"a"}
+    smbclient(server, "rename b f/e/c -f")
+    assert server.path("f/e/c").read_text() == "b"
+    smbclient(server, "mkdir f", refused="NT_STATUS_OBJECT_NAME_COLLISION")
+    smbclient(server, "rmdir f", refused="NT_STATUS_DIRECTORY_NOT_EMPTY")
+    smbclient(server, "rename nothing x", refused="NT_STATUS_OBJECT_NAME_NOT_FOUND")
+    smbclient(server, "get no/thing x", refused="NT_STATUS_OBJECT_PATH_NOT_FOUND")
+    smbclient(server, "del f/e/c", "rmdir f/e", "rmdir f")
+    assert tree_of(server.path()) == {}
+
+
+def test_hard_links(server, smbclient):
+    server.path("a").write_text("a")
+    smbclient(server, "hardlink a b")
+    assert server.path("a").samefile(server.path("b"))
+
+
+# Metadata -------------------------------------------------------------------------------------------------------
+
+
+def test_times(server, smbclient):
+    server.path("a").touch()
+    times = "2001:02:03-04:05:06 2002:03:04-05:06:07 2003:04:05-06:07:08 -1"
+    text = smbclient(server, f"utimes a {times}", "allinfo a")
+    for line in (
+        "create_time:    Sat Feb  3 04:05:06 2001 UTC",
+        "access_time:    Mon Mar  4 05:06:07 2002 UTC",
+        "write_time:     Sat Apr  5 06:07:08 2003 UTC",
+    ):
+        assert line in text
+    assert server.path("a").stat().st_mtime == datetime(2003, 4, 5, 6, 7, 8, tzinfo=UTC).timestamp()
+    smbclient(server, "put /dev/null a")
+    assert server.path("a").stat().st_mtime > datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_attributes(server, smbclient):
+    server.path("a").touch()
+    assert "attributes: RHSA (27)" in smbclient(server, "setmode a +rhsa", "allinfo a")
+    smbclient(server, "put /dev/null a", refused="NT_STATUS_ACCESS_DENIED")
+    assert "attributes:  (80)" in smbclient(server, "setmode a -rhsa", "allinfo a")
+
+
+def test_the_volume(serve, smbclient):
+    server = serve(shares={"big data": {}})
+    assert re.search(r"Volume: \|big data\| serial number 0x[0-9a-f]+", smbclient(server, "volume", share="big data"))
+    text = smbclient(server, "du", share="big data")
+    space = os.statvfs(server.path(share="big data"))
+    (blocks,) = re.findall(r"(\d+) blocks of size \d+\. \d+ blocks available", text)
+    assert int(blocks) == space.f_blocks
+
+
+# Who may do what ------------------------------------------------------------------------------------------------
+
+
+def test_a_read_only_share_refuses_every_change(serve, smbclient):
+    server = serve(shares={"data": {"read_only": True}})
+    server.path("file").write_text("text")
+    server.path("directory").mkdir()
+    before = tree_of(server.path()), server.path("file").stat()
+    for change in (
+        "put /dev/null new", "put /dev/null file", "mkdir new", "rmdir directory", "del file", "rename file new",
+        "hardlink file new", "setmode file +h", "utimes file -1 -1 2003:04:05-06:07:08 -1", "scopy file new",
+    ):  # fmt: skip
+        text = smbclient(server, change, refused=REFUSALS.get(change, "NT_STATUS_ACCESS_DENIED"))
+        assert text, change
+    smbclient(server, "get file")
+    assert (smbclient.local / "file").read_text() == "text"
+    after = tree_of(server.path()), server.path("file").stat()
+    assert before[0] == after[0]
+    assert before[1].st_mtime_ns == after[1].st_mtime_ns
+
+
+REFUSALS: dict[str, str] = {}
+
+
+def test_shares_are_listed(serve, smbclient, tool):
+    shares = {"data": {"comment": "Ours"}, "secret": {"hidden": True}, "much$": {}}
+    server = serve(server={"comment": "A server"}, shares=shares)
+    arguments = smbclient.command(server)
+    arguments[1:2] = ["--list=127.0.0.1", "--grepable"]
+    listed = tool(arguments[:-1]).stdout
+    assert sorted(line for line in listed.splitlines() if line.count("|") == 2) == [
+        "Disk|data|Ours", "Disk|much$|", "IPC|IPC$|IPC Service",
+    ]  # fmt: skip
+    smbclient(server, "ls", share="secret")
+    smbclient(server, "ls", share="nothing", refused="NT_STATUS_BAD_NETWORK_NAME")
+
+
+def test_wrong_logons_are_refused(serve, smbclient):
+    server = serve(limits={"failed_logon_delay_s": 0.01})
+    smbclient(server, "ls", password="wrong", refused="NT_STATUS_LOGON_FAILURE")
+    smbclient(server, "ls", user="mallory", refused="NT_STATUS_LOGON_FAILURE")
+    smbclient(server, "ls", options=["--no-pass"], user="%", refused="NT_STATUS_LOGON_FAILURE")
+    smbclient(server, "ls", user="ALICE")
+    assert "user 'mallory'" in server.log()
+
+
+def test_users_who_may_not_connect_to_a_share(serve, smbclient):
+    server = serve(shares={"hers": {"valid_users": ["bob"]}, "all": {"read_only": True, "write_users": ["alice"]}})
+    smbclient(server, "ls", share="hers", refused="NT_STATUS_ACCESS_DENIED")
+    smbclient(server, "put /dev/null new", share="all")
+
+
+def test_guests_and_nobody(serve, smbclient):
+    guests = {"guest_account": "server", "guest_on_bad_user": True, "anonymous": "ipc-only"}
+    server = serve(
+        server=guests, limits={"failed_logon_delay_s": 0.01}, shares={"public": {"guest": True}, "data": {}}
+    )
+    smbclient(server, "put /dev/null new", share="public", user="mallory")
+    smbclient(server, "ls", share="data", user="mallory", refused="NT_STATUS_ACCESS_DENIED")
+    smbclient(server, "ls", share="public", password="wrong", refused="NT_STATUS_LOGON_FAILURE")
+    smbclient(server, "ls", share="public", options=["--user=%"], refused="NT_STATUS_ACCESS_DENIED")
+
+
+# What is negotiated ---------------------------------------------------------------------------------------------
+
+
+def exchange(smbclient, server, *options):
+    """Something of everything."""
+    (smbclient.local / "up").write_bytes(random_bytes(300_000))
+    smbclient(server, "put up", "ls", "get up down", "mkdir d", "rename up d/up", "del d/up", "rmdir d", options=options)
+    assert (smbclient.local / "down").read_bytes() == random_bytes(300_000)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_dialects(server, smbclient, relay, dialect):
+    watched = relay(server)
+    exchange(smbclient, watched, *pinned(dialect))
+    assert watched.negotiated()[0] == DIALECTS[dialect]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_dialect_that_the_server_insists_on(serve, smbclient, relay, dialect):
+    code = DIALECTS[dialect]
+    name = f"{code >> 8}.{code >> 4 & 15}" + (f".{code & 15}" if code & 15 else "")
+    watched = relay(serve(server={"dialects": [name]}))
+    exchange(smbclient, watched)
+    assert watched.negotiated()[0] == code
+    other = "SMB3_11" if dialect != "SMB3_11" else "SMB2_10"
+    smbclient(watched, "ls", options=pinned(other), refused="NT_STATUS_NOT_SUPPORTED")
+
+
+@pytest.mark.parametrize("algorithm", SIGNING)
+def test_signing_algorithms(server, smbclient, relay, algorithm):
+    watched = relay(server)
+    exchange(smbclient, watched, f"--option=client smb3 signing algorithms={algorithm}")
+    assert watched.negotiated()[1] == SIGNING[algorithm]
+
+
+@pytest.mark.parametrize("algorithm", SIGNING)
+def test_a_signing_algorithm_that_the_server_insists_on(serve, smbclient, relay, algorithm):
+    watched = relay(serve(server={"signing_algorithms": [algorithm.lower().replace("-128", "")]}))
+    exchange(smbclient, watched)
+    assert watched.negotiated()[1] == SIGNING[algorithm]
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_ciphers(server, smbclient, relay, cipher):
+    watched = relay(server)
+    exchange(smbclient, watched, SEALED, f"--option=client smb3 encryption algorithms={cipher}")
+    assert watched.negotiated()[2] == CIPHERS[cipher]
+    assert watched.clear_commands() <= LOGGING_ON | {Command.TREE_CONNECT}
+
+
+@pytest.mark.parametrize("dialect", ["SMB3_00", "SMB3_02"])
+def test_older_dialects_are_sealed_too(server, smbclient, relay, dialect):
+    watched = relay(server)
+    exchange(smbclient, watched, SEALED, *pinned(dialect))
+    assert watched.clear_commands() <= LOGGING_ON | {Command.TREE_CONNECT}
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_a_server_that_insists_on_encryption(serve, smbclient, relay, cipher):
+    watched = relay(serve(server={"encryption": "required", "ciphers": [cipher.lower()], "min_dialect": "3.1.1"}))
+    exchange(smbclient, watched)
+    assert watched.negotiated()[2] == CIPHERS[cipher]
+    assert watched.clear_commands() <= LOGGING_ON
+
+
+def test_encryption_is_beyond_old_clients(serve, smbclient):
+    server = serve(server={"encryption": "required"})
+    smbclient(server, "ls", options=pinned("SMB2_10"), refused="NT_STATUS_ACCESS_DENIED")
+    exchange(smbclient, server, *pinned("SMB3_00"))
+
+
+def test_one_share_that_insists_on_encryption(serve, smbclient, relay):
+    server = serve(shares={"data": {"encryption": "required"}, "open": {}})
+    watched = relay(server)
+    exchange(smbclient, watched)
+    assert watched.clear_commands() <= LOGGING_ON | {Command.TREE_CONNECT, Command.IOCTL}
+    smbclient(server, "ls", options=pinned("SMB2_10"), refused="NT_STATUS_ACCESS_DENIED")
+    watched = relay(server)
+    smbclient(watched, "ls", share="open")
+    assert Command.QUERY_DIRECTORY in watched.clear_commands()
+
+
+# Its relatives --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("smbget") is None, reason="smbget is not installed")
+def test_smbget(server, tool, tmp_path):
+    data = random_bytes((1 << 20) + 1)
+    server.path("a/b").mkdir(parents=True)
+    server.path("a/b/file").write_bytes(data)
+    url = f"smb://127.0.0.1:{server.port}/data/a"
+    credentials = f"--user={server.user}%{server.password}"
+    done = tool(["smbget", "--nonprompt", "--quiet", credentials, "--recursive", url], cwd=tmp_path)
+    assert done.returncode == 0, done
+    assert (tmp_path / "b/file").read_bytes() == data
+
+
+@pytest.mark.skipif(shutil.which("smbcacls") is None, reason="smbcacls is not installed")
+def test_smbcacls(server, tool):
+    server.path("file").touch()
+    server.path("file").chmod(0o640)
+    port, credentials = f"--option=smb ports={server.port}", f"--user={server.user}%{server.password}"
+    done = tool(["smbcacls", "--configfile=/dev/null", port, credentials, "--numeric", "//127.0.0.1/data", "file"])
+    assert done.returncode == 0, done
+    assert f"OWNER:S-1-22-1-{os.getuid()}" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("rpcclient") is None, reason="rpcclient is not installed")
+def test_rpcclient(serve, tool):
+    server = serve(server={"server_name": "OFFICE"}, shares={"data": {"comment": "Ours"}})
+
+    def rpc(command):
+        credentials = f"--user={server.user}%{server.password}"
+        done = tool(
+            ["rpcclient", "--configfile=/dev/null", f"--port={server.port}", credentials, "-c", command, "127.0.0.1"]
+        )
+        assert done.returncode == 0, done
+        return done.stdout
+
+    assert re.search(r"\tOFFICE +.*\n\tplatform_id +:\t500", rpc("srvinfo"))
+    assert rpc("netshareenum").splitlines()[:3] == ["netname: data", "\tremark:\tOurs", "\tpath:\tC:\\data"]
+    assert "netname: IPC$" in rpc("netshareenumall")
+    assert "netname: data" in rpc("netsharegetinfo data")

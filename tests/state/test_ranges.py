@@ -43,17 +43,13 @@ class Model:
         return not length or all(holder == owner and held for holder, _, _, held in self.over(offset, length))
 
     def unlock(self, owner, offset, length):
-        for exclusive in (True, False):
-            if (owner, offset, length, exclusive) in self.held:
-                self.held.remove((owner, offset, length, exclusive))
-                return True
-        return False
+        matching = [index for index, held in enumerate(self.held) if held[:3] == (owner, offset, length)]
+        if matching:
+            del self.held[max(matching, key=lambda index: (self.held[index][3], index))]
+        return bool(matching)
 
     def unlock_newest(self, owner, offset, length):
-        for index in reversed(range(len(self.held))):
-            if self.held[index][:3] == (owner, offset, length):
-                del self.held[index]
-                return
+        del self.held[max(index for index, held in enumerate(self.held) if held[:3] == (owner, offset, length))]
 
 
 owners = st.sampled_from("ABC")

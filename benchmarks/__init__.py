@@ -1,0 +1,1 @@
+"""smbport side by side with Samba's smbd.  See README.md."""
