@@ -95,7 +95,12 @@ read only = no
 def smbport(directory: Path) -> Iterator[Server]:
     """This checkout's server on the port to Linux."""
     version = _output([sys.executable, "-m", "smbport", "--version"]).split()[-1]
-    server_directory, port, user, password = directory / "smbport", _free_port(), getpass.getuser(), secrets.token_hex(8)
+    server_directory, port, user, password = (
+        directory / "smbport",
+        _free_port(),
+        getpass.getuser(),
+        secrets.token_hex(8),
+    )
     share = server_directory / "share"
     share.mkdir(parents=True)
     settings = server_directory / "smbport.toml"

@@ -6,11 +6,8 @@ from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.find_name import parent_of
 from smbport.commands.steps import blocking
-from smbport.platform import Volume
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
-from smbport.state.sharing import SharedFile
-from smbport.state.spellings import Spellings
 from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
 from smbport.wire.text import filetime_from_ns
@@ -32,9 +29,9 @@ async def close(call: Call, request: CloseRequest) -> Reply:
     reply = _PLAIN
     if request.flags & CloseFlag.POSTQUERY_ATTRIB and isinstance(opened, FileOpen):
         reply = _attributes_of(opened)
-    if call.server.close_open(opened):
-        assert isinstance(opened, FileOpen)
-        await delete_name(call.server, opened)
+    doomed = call.server.close_open(opened)
+    if doomed is not None:
+        await delete_name(call.server, doomed)
     return reply
 
 
@@ -54,30 +51,27 @@ def _attributes_of(opened: FileOpen) -> Reply:
     )
 
 
-async def delete_name(server: Server, opened: FileOpen) -> None:
-    """Remove the name of a file whose last open is gone and that was marked for deletion.
+async def delete_name(server: Server, doomed: FileOpen) -> None:
+    """Remove the name of a file whose last open is gone and that was marked for deletion through `doomed`.
 
     The CLOSE has succeeded whatever happens here; what keeps the name alive (a local program filled the
     directory, the rights changed) can only be told to the administrator.
     """
-    volume = opened.tree.volume
-    assert volume is not None
-    shared = opened.shared
     try:
-        await blocking(_remove, volume, shared, opened.is_directory, opened.tree.share.spellings)
+        await blocking(_remove, doomed)
     except OSError as error:
-        log.warning("%s could not be deleted at close by %s: %s", shared.path, opened.session_name, error)
+        log.warning("%s could not be deleted at close by %s: %s", doomed.path, doomed.session_name, error)
     finally:
-        server.files.forget(shared)
+        server.files.forget(doomed.shared)
 
 
-def _remove(
-    volume: Volume, shared: SharedFile, is_directory: bool, spellings: Spellings | None, *, wait: bool = False
-) -> None:
+def _remove(doomed: FileOpen, *, wait: bool = False) -> None:
+    volume, spellings, path = doomed.tree.volume, doomed.tree.share.spellings, doomed.path
+    assert volume is not None
     if spellings is None:
-        volume.remove(shared.path, shared.key, directory=is_directory, wait=wait)
+        volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         return
-    parent = parent_of(shared.path)
+    parent = parent_of(path)
     before = volume.stat(parent, wait=wait)
-    volume.remove(shared.path, shared.key, directory=is_directory, wait=wait)
+    volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
     spellings.follow(before, volume.stat(parent, wait=wait))

@@ -188,8 +188,9 @@ def join(server: Server, tree: TreeConnect, request: CreateRequest, plan: Plan, 
         share_access=request.share_access,
         create_options=request.create_options,
         node=node,
+        path=opened.path,
     )
-    joined.shared = server.files.join(stat.key, opened.path, joined)
+    joined.shared = server.files.join(stat.key, joined)
     joined.created = opened.action == CreateAction.CREATED
     server.add_open(joined)
     return joined

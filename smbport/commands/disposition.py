@@ -58,7 +58,7 @@ async def _set(call: Call, opened: FileOpen, *, doomed: bool, spare_readonly: bo
         assert volume is not None
         await blocking(_check_removable, volume, opened.path, opened.is_directory)
         opened = call.still_open()
-    opened.shared.delete_pending = doomed
+    opened.shared.doomed_by = opened if doomed else None
 
 
 def _check_removable(volume: Volume, path: str, is_directory: bool, *, wait: bool = False) -> None:

@@ -111,7 +111,7 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
     """[MS-FSA] 2.1.5.15.11"""
     server, volume, old = call.server, _volume_of(opened), opened.path
     key = opened.shared.key
-    if opened.is_directory and server.files.below(old, key.device):
+    if opened.is_directory and server.files.below(opened.tree.share, old):
         raise StatusError(Status.ACCESS_DENIED, "something inside the directory is open")
     target = await _look(call, opened, wish)
     if target.path == old:
@@ -127,7 +127,7 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
         _check_replace(server, target, wish)
         step = partial(volume.rename, old, target.path, replace=target.stat is not None)
     await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=old)
-    server.files.move(old, target.path, key.device)
+    server.files.move(opened.tree.share, old, target.path)
     opened.created = True  # a flush makes the new name durable
 
 

@@ -64,7 +64,7 @@ def _find_share(call: Call, path: str) -> Share:
     kind = session.user.kind
     if share is call.server.ipc:
         return share
-    if kind == "anonymous" or (kind == "guest" and not share.settings.guest) or not share.admits(session.user_name):
+    if kind == "anonymous" or (kind == "guest" and not share.settings.guest) or not share.admits(session.listed_name):
         log.warning("%s may not connect to share %s", session.user_name or "an anonymous user", share.name)
         raise StatusError(Status.ACCESS_DENIED)
     return share
@@ -91,7 +91,8 @@ async def _account_for(call: Call, session: Session, share: Share) -> Account | 
     """
     identity = call.server.platform.identity
     settings = share.settings
-    if identity is None or settings.run_as == "server":
+    guest_as_server = session.is_guest_or_anonymous and call.server.settings.guest_account == "server"
+    if identity is None or settings.run_as == "server" or (settings.run_as == "client" and guest_as_server):
         return None
     account: Account | None
     if settings.run_as == "client":

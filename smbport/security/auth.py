@@ -8,7 +8,7 @@ password.  Tokens that are malformed or come out of order are `BadToken`.  After
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, Protocol
 
@@ -38,7 +38,7 @@ class UserRecord:
     """A user who can log on."""
 
     name: str
-    nt_hash: bytes  # 16 bytes
+    nt_hash: bytes = field(repr=False)  # 16 bytes, as good as the password
     disabled: bool = False
     account: str | None = None  # the system account, if it is not called `name`
 
@@ -73,7 +73,7 @@ class Done:
 
     token: bytes  # empty if there is nothing to send
     user: LogonUser
-    session_key: bytes  # 16 bytes; a guest's are zero
+    session_key: bytes = field(repr=False)  # 16 bytes; a guest's are zero
 
 
 _NOBODY: Final = UserRecord("", bytes(16), disabled=True)  # stands in for unknown users, so that they take as long
@@ -95,7 +95,7 @@ class Authenticator:
         random_bytes: Callable[[int], bytes],
         guest_on_bad_user: bool = False,
     ) -> None:
-        """With `guest` the name "guest" needs no password, with `guest_on_bad_user` no unknown name does."""
+        """`guest` lets the name "guest" in without a password; `guest_on_bad_user` besides it, every unknown name."""
         self.users = users
         self.server_name = server_name
         self.domain = domain

@@ -12,7 +12,7 @@ _KEY_SIZE: Final = 16
 _AES_256: Final = (Cipher.AES_256_CCM, Cipher.AES_256_GCM)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # keys have no place in a log
 class SessionKeys:
     """The keys of one session.  [MS-SMB2] 3.3.1.8
 

@@ -7,7 +7,7 @@ and NTLM2 session responses are refused before anything is computed.
 
 import hmac
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from spnego._ntlm_raw.crypto import hmac_md5, rc4init, rc4k, sealkey, signkey
@@ -75,7 +75,7 @@ class Claim:
     proof: bytes  # NTProofStr; empty for an anonymous logon
     blob: bytes  # what the proof covers besides the server's challenge
     flags: int
-    encrypted_key: bytes
+    encrypted_key: bytes  # EncryptedRandomSessionKey; empty if no key is exchanged
     mic: bytes | None  # None if the client did not announce one
     message: bytes  # as it came, with its MIC zeroed
 
@@ -89,7 +89,7 @@ class Claim:
 class NtlmContext:
     """What a completed exchange leaves behind."""
 
-    session_key: bytes  # ExportedSessionKey, 16 bytes
+    session_key: bytes = field(repr=False)  # ExportedSessionKey, 16 bytes
     flags: int
     had_mic: bool  # the AUTHENTICATE message carried a MIC, and it was right
 
@@ -155,9 +155,7 @@ class NtlmChallenge:
         )
         if proof and flags & _REQUIRED != _REQUIRED:
             raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
-        encrypted_key = parsed.encrypted_random_session_key or b""
-        if flags & _KEY_EXCHANGE and flags & _SIGN_OR_SEAL and len(encrypted_key) != 16:
-            raise BadToken(f"EncryptedRandomSessionKey of {len(encrypted_key)} bytes")
+        encrypted_key = _encrypted_key(flags, parsed.encrypted_random_session_key or b"")
         mic = None
         if proof and _av_flags(blob[_BLOB_SIZE:]) & AvFlags.mic:
             mic = parsed.mic
@@ -184,7 +182,7 @@ class NtlmChallenge:
 
     def _context(self, claim: Claim, key: bytes) -> NtlmContext:
         """Exchange the session key and check the MIC with it.  [MS-NLMP] 3.2.5.1.2"""
-        if claim.flags & _KEY_EXCHANGE and claim.flags & _SIGN_OR_SEAL:
+        if claim.encrypted_key:
             key = rc4k(key, claim.encrypted_key)
         if claim.mic is not None:
             expected = hmac_md5(key, self._negotiate + self.message + claim.message)
@@ -221,6 +219,15 @@ def _split_response(nt_response: bytes, lm_response: bytes, *, anonymous_allowed
     if len(nt_response) < _PROOF_SIZE + _BLOB_SIZE:
         raise LogonFailure(f"NT response of {len(nt_response)} bytes: not NTLMv2")
     return nt_response[:_PROOF_SIZE], nt_response[_PROOF_SIZE:]
+
+
+def _encrypted_key(flags: int, key: bytes) -> bytes:
+    """[MS-NLMP] 3.2.5.1.2 exchanges a key only to sign or seal; Samba's clients do it whenever the flag is set."""
+    if not flags & _KEY_EXCHANGE:
+        return b""
+    if len(key) != 16 and flags & _SIGN_OR_SEAL:
+        raise BadToken(f"EncryptedRandomSessionKey of {len(key)} bytes")
+    return key if len(key) == 16 else b""
 
 
 def _av_flags(pairs: bytes) -> int:

@@ -46,7 +46,7 @@ class FileOpen(Open):
     """An open file or directory on a disk share."""
 
     __slots__ = (
-        "create_options", "created", "cursor", "delete_on_close", "is_directory", "node",
+        "create_options", "created", "cursor", "delete_on_close", "is_directory", "node", "path",
         "position", "share_access", "shared",
     )  # fmt: skip
 
@@ -62,21 +62,18 @@ class FileOpen(Open):
         share_access: int,
         create_options: int,
         node: File | Directory,
+        path: str,
     ) -> None:
         super().__init__(tree, persistent_id, volatile_id, granted_access)
         self.share_access = share_access
         self.create_options = create_options
         self.node = node
+        self.path = path  # the name inside the share, which a rename may change
         self.is_directory = node.is_directory
         self.delete_on_close = bool(create_options & CreateOption.DELETE_ON_CLOSE)
         self.created = False  # this open made the name, so a flush must make the name durable too
         self.position = 0
         self.cursor: DirectoryCursor | None = None
-
-    @property
-    def path(self) -> str:
-        """The current name inside the share, which a rename may have changed."""
-        return self.shared.path
 
     @property
     def session_name(self) -> str:

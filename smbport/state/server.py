@@ -97,32 +97,32 @@ class Server:
         opened.tree.session.opens[opened.volatile_id] = opened
         self.open_count += 1
 
-    def close_open(self, opened: Open) -> bool:
+    def close_open(self, opened: Open) -> FileOpen | None:
         """End an open: locks, share modes and, unless requests still run on it, the handle.
 
-        True if its name must now be deleted, because this was the last open of a file that somebody marked.
-        The handle is released by the caller of `unpin` that comes last.
+        If this was the last open of a file that is to be deleted, returns the open whose name must go now; the
+        caller removes it and then calls `files.forget`.  A pinned handle is released by the last `unpin`.
         """
         if opened.closed:
-            return False
+            return None
         opened.closed = True
         del opened.tree.session.opens[opened.volatile_id]
         self.open_count -= 1
-        doomed = False
+        doomed = None
         if isinstance(opened, FileOpen):
             doomed = self._leave_file(opened)
         if not opened.pins:
             opened.release_handle()
         return doomed
 
-    def _leave_file(self, opened: FileOpen) -> bool:
+    def _leave_file(self, opened: FileOpen) -> FileOpen | None:
         shared = opened.shared
         if opened.delete_on_close:
-            shared.delete_pending = True
+            shared.doomed_by = opened
         shared.locks.release(opened)
         shared.wake_waiters()  # also those of this very open, which end now
         last = self.files.leave(shared, opened)
-        return last and shared.delete_pending
+        return shared.doomed_by if last else None
 
     def unpin(self, opened: Open) -> None:
         """A request on this open has ended."""

@@ -65,6 +65,11 @@ class Session:
         return self.user.name if self.user is not None else ""
 
     @property
+    def listed_name(self) -> str:
+        """The name to look for in lists of users: "" for guests, who may call themselves anything."""
+        return "" if self.is_guest_or_anonymous else self.user_name
+
+    @property
     def is_guest_or_anonymous(self) -> bool:
         """Such sessions have no key worth signing with."""
         return self.user is not None and self.user.kind != "user"
@@ -86,4 +91,5 @@ class Session:
         return doomed
 
     def _close_opens(self, opens: list[Open]) -> list[FileOpen]:
-        return [opened for opened in opens if self.server.close_open(opened)]  # type: ignore[misc]
+        closed = [self.server.close_open(opened) for opened in opens]
+        return [doomed for doomed in closed if doomed is not None]

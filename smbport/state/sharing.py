@@ -4,6 +4,7 @@ One `SharedFile` per (device, inode, stream) exists while any open of it does.  
 file itself, so a renamed file and a file opened by its second name share their modes and locks.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from smbport.platform import FileKey
@@ -14,6 +15,7 @@ from smbport.wire.status import Status, StatusError
 if TYPE_CHECKING:
     from smbport.state.open import FileOpen
     from smbport.state.server import Event
+    from smbport.state.tree import Share
 
 __all__ = ["SharedFile", "SharedFiles"]
 
@@ -26,16 +28,20 @@ SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
 class SharedFile:
     """The state that all opens of one file have in common."""
 
-    __slots__ = ("delete_pending", "key", "locks", "opens", "path", "sync_failed", "waiters")
+    __slots__ = ("doomed_by", "key", "locks", "opens", "sync_failed", "waiters")
 
-    def __init__(self, key: FileKey, path: str) -> None:
+    def __init__(self, key: FileKey) -> None:
         self.key = key
-        self.path = path  # the name it was last opened or renamed to, inside its volume
         self.opens: list[FileOpen] = []
         self.locks = RangeLocks()
-        self.delete_pending = False
+        self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
         self.waiters: list[Event] = []  # requests that want a range which was locked when they asked
         self.sync_failed = False  # a flush failed: what was written may be lost, and later flushes must say so
+
+    @property
+    def delete_pending(self) -> bool:
+        """Whether a name of this file goes with its last open."""
+        return self.doomed_by is not None
 
     def check_sharing(self, granted_access: int, share_access: int) -> None:
         """Whether one more open may join.  Raises DELETE_PENDING or SHARING_VIOLATION."""
@@ -47,19 +53,13 @@ class SharedFile:
             if other.granted_access & SHARED_RIGHTS and _conflict(
                 granted_access, share_access, other.granted_access, other.share_access
             ):
-                raise StatusError(Status.SHARING_VIOLATION, f"{self.path} is open by {other.session_name}")
+                raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
 
     def wake_waiters(self) -> None:
         """A range may have become free: let every waiting LOCK try again, in the order they came."""
         waiters, self.waiters = self.waiters, []
         for event in waiters:
             event.set()
-
-    def check_delete(self) -> None:
-        """Whether a rename or delete through one open is tolerated by the others.  Raises SHARING_VIOLATION."""
-        for other in self.opens:
-            if other.granted_access & SHARED_RIGHTS and not other.share_access & ShareAccess.DELETE:
-                raise StatusError(Status.SHARING_VIOLATION, f"{self.path} is open by {other.session_name}")
 
 
 def _conflict(access: int, share: int, other_access: int, other_share: int) -> bool:
@@ -89,11 +89,11 @@ class SharedFiles:
         """The state of an open file; None if nobody has it open."""
         return self._by_key.get(key)
 
-    def join(self, key: FileKey, path: str, opened: "FileOpen") -> SharedFile:
+    def join(self, key: FileKey, opened: "FileOpen") -> SharedFile:
         """Add an open, after `check_sharing`."""
         shared = self._by_key.get(key)
         if shared is None:
-            shared = self._by_key[key] = SharedFile(key, path)
+            shared = self._by_key[key] = SharedFile(key)
         shared.opens.append(opened)
         return shared
 
@@ -114,18 +114,29 @@ class SharedFiles:
         """The name of a file without opens was removed, or could not be."""
         self._by_key.pop(shared.key, None)
 
-    def below(self, path: str, device: int) -> bool:
+    def below(self, share: "Share", path: str) -> bool:
         """Whether anything inside the directory `path` is open; directories with open files cannot be renamed."""
         prefix = path + "/"
-        return any(shared.path.startswith(prefix) and shared.key.device == device for shared in self._by_key.values())
+        return any(opened.path.startswith(prefix) for opened in self._of(share))
 
-    def move(self, old: str, new: str, device: int) -> None:
+    def move(self, share: "Share", old: str, new: str) -> None:
         """A name changed: bring the paths of what is open along."""
         prefix = old + "/"
+        for opened in self._of(share):
+            if opened.path == old:
+                opened.path = new
+            elif opened.path.startswith(prefix):
+                opened.path = new + opened.path[len(old) :]
+
+    def _of(self, share: "Share") -> Iterator["FileOpen"]:
+        """Opens through one share, and those that are closed but whose name is still to go.
+
+        The same file can be open through two shares by two paths; a rename through one leaves the other's alone.
+        """
         for shared in self._by_key.values():
-            if shared.key.device != device:
-                continue
-            if shared.path == old:
-                shared.path = new
-            elif shared.path.startswith(prefix):
-                shared.path = new + shared.path[len(old) :]
+            for opened in shared.opens:
+                if opened.tree.share is share:
+                    yield opened
+            doomed = shared.doomed_by
+            if doomed is not None and doomed.closed and doomed.tree.share is share:
+                yield doomed

@@ -31,7 +31,10 @@ class Share:
         return self.settings.name
 
     def admits(self, user_name: str) -> bool:
-        """Whether the list of valid users has this one; without a list, everyone who logged on."""
+        """Whether the list of valid users has this one; without a list, everyone who logged on.
+
+        A guest has the name "": no list ever means one.
+        """
         valid = self.settings.valid_users
         return not valid or _listed(user_name, valid)
 
@@ -58,7 +61,7 @@ class TreeConnect:
         self.share = share
         self.account = account  # whose rights the volume has
         self.volume = volume
-        self.writable = volume is None or share.is_writable_for(session.user_name)
+        self.writable = volume is None or share.is_writable_for(session.listed_name)
         self.encrypt = share.settings.encryption == "required"
         if volume is None:
             self.maximal_access = IPC_ACCESS

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 
 import spnego
 
-from smbport.security.keys import derive_keys
+from smbport.security.keys import SessionKeys, derive_keys
 from smbport.security.preauth import PreauthHash
 from smbport.security.sealing import Sealer
 from smbport.security.signing import Signer, make_signer
@@ -175,6 +175,7 @@ class Client:
         self.cipher: int | None = None
         self.signing_algorithm = SigningAlgorithm.HMAC_SHA256
         self.session_key = b""
+        self.keys = SessionKeys(b"", b"", b"", b"")  # made by `log_on`
         self.credits = 1
         self._preauth = PreauthHash()
         self._hint = b""
@@ -327,7 +328,7 @@ class Client:
 
     def _make_keys(self, session_key: bytes, preauth: PreauthHash) -> None:
         self.session_key = session_key
-        keys = derive_keys(self.dialect, session_key, preauth.value, self.cipher)
+        self.keys = keys = derive_keys(self.dialect, session_key, preauth.value, self.cipher)
         self.signer = make_signer(self.signing_algorithm, keys.signing)
         if self.cipher is not None:
             self.sealer = Sealer(self.cipher, keys.encryption_out, keys.encryption_in)

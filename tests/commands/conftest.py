@@ -95,9 +95,15 @@ class Share:
         node = self.volume.open(path, wanted)
         ids = self.server.new_file_id()
         opened = FileOpen(
-            self.tree, *ids, granted_access=access, share_access=share_access, create_options=options, node=node
+            self.tree,
+            *ids,
+            granted_access=access,
+            share_access=share_access,
+            create_options=options,
+            node=node,
+            path=path,
         )
-        opened.shared = self.server.files.join(node.stat().key, path, opened)
+        opened.shared = self.server.files.join(node.stat().key, opened)
         self.server.add_open(opened)
         return opened
 

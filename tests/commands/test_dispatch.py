@@ -16,6 +16,7 @@ from smbport.wire.header import Header
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
 from smbport.wire.record import BadStructure
 from smbport.wire.status import Disconnect, Status, StatusError
+from smbport.wire.tree import pack_tree_connect_request
 
 ALL_ONES = (1 << 64) - 1
 
@@ -115,7 +116,7 @@ def test_a_message_id_works_once() -> None:
 def test_tree_connect_must_be_signed_on_3_1_1_even_if_signing_is_optional() -> None:
     client = connect(new(signing="offered"))
     with pytest.raises(Disconnect, match="TREE_CONNECT"):
-        send(client, client.message(Command.TREE_CONNECT, bytes(8)), sign=False)
+        send(client, client.message(Command.TREE_CONNECT, pack_tree_connect_request("\\\\server\\s")), sign=False)
 
 
 def create_close(client: Client, tree: int, name: str, *, close_related: bool = True) -> bytearray:
@@ -206,9 +207,7 @@ def test_a_large_request_needs_credits() -> None:
     client = connect(new())
     tree = client.tree_connect("s")
     file = client.create(tree, "f", access=Access.GENERIC_ALL, disposition=CreateDisposition.OPEN_IF)
-    request = ReadRequest(
-        length=1 << 20, offset=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile
-    )
+    request = ReadRequest(length=1 << 20, offset=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
     [(header, _)] = send(client, client.message(Command.READ, pack_read_request(request), tree_id=tree, charge=15))
     assert header.status == Status.INVALID_PARAMETER
     [(header, _)] = send(client, client.message(Command.READ, pack_read_request(request), tree_id=tree, charge=16))

@@ -133,7 +133,8 @@ def test_hidden_by_name(share: Any) -> None:
 
 def test_file_pending_delete_is_still_there(share: Any) -> None:
     share.make("a")
-    share.open("a").shared.delete_pending = True
+    opened = share.open("a")
+    opened.shared.doomed_by = opened
     assert names(share.list(share.open("")))[2:] == ["a"]
 
 

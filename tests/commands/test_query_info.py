@@ -90,7 +90,7 @@ def test_standard_counts_links_and_pending_delete(share: Any) -> None:
     opened = share.open("a")
     standard = FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD))
     assert (standard.end_of_file, standard.number_of_links, standard.delete_pending, standard.directory) == (5, 2, 0, 0)
-    opened.shared.delete_pending = True
+    opened.shared.doomed_by = opened
     standard = FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD))
     assert (standard.number_of_links, standard.delete_pending) == (1, 1)
 
@@ -106,7 +106,7 @@ def test_standard_of_a_directory(share: Any) -> None:
 def test_links_never_go_below_zero(share: Any) -> None:
     share.make("a")
     opened = share.open("a")
-    opened.shared.delete_pending = True
+    opened.shared.doomed_by = opened
     share.volume.remove("a", opened.shared.key)
     assert FileStandardInformation.unpack_from(share.data(opened, FileInfo.STANDARD)).number_of_links == 0
 

@@ -351,7 +351,7 @@ def test_link_that_fails_leaves_nothing_behind(share: Any) -> None:
 def test_no_link_to_what_is_about_to_go(share: Any, refused: Refused) -> None:
     share.make("a")
     opened = share.open("a")
-    opened.shared.delete_pending = True
+    opened.shared.doomed_by = opened
     with refused(Status.ACCESS_DENIED):
         link(share, opened, "b")
 

@@ -84,12 +84,13 @@ class Serve:
         limits: Mapping[str, object] | None = None,
         shares: Mapping[str, Mapping[str, object]] | None = None,
         platform: str = "linux",
+        host: str = "127.0.0.1",
         port: int = 0,
         arguments: Sequence[str] = ("--user", USER),
     ) -> Served:
         """A server with these settings that answers already; `arguments` may name a file of users instead."""
         directory = self.directory / f"server-{len(self.started)}"
-        tables = {"server": {"listen": [f"127.0.0.1:{port}"], **(server or {})}, "limits": limits or {}}
+        tables = {"server": {"listen": [f"{host}:{port}"], **(server or {})}, "limits": limits or {}}
         for name, settings in (shares or {"data": {}}).items():
             path = directory / name
             path.mkdir(parents=True)
@@ -107,11 +108,11 @@ class Serve:
             process.stdin.write(f"{PASSWORD}\n")
             process.stdin.flush()
         greeting = process.stdout.readline()
-        found = re.search(r"serves on 127\.0\.0\.1:(\d+)", greeting)
+        found = re.search(rf"serves on {host}:(\d+)", greeting)
         served = Served(int(found[1]) if found else 0, directory, process, log_file)
         self.started.append(served)
         assert found, f"{greeting}{served.log()}"
-        link = SocketLink.connect("127.0.0.1", served.port)
+        link = SocketLink.connect(host, served.port)
         Client(link).negotiate()
         link.close()
         return served
@@ -300,7 +301,8 @@ def tool():
 
 @pytest.fixture
 def smbclient(tmp_path: Path) -> SmbClient:
-    """An SmbClient with a directory of its own."""
+    """An SmbClient with a directory of its own, beside a file `empty`."""
     local = tmp_path / "local"
     local.mkdir()
+    (tmp_path / "empty").touch()
     return SmbClient(local)

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import subprocess
 from datetime import UTC, datetime
 
@@ -40,8 +41,10 @@ SEALED = "--client-protection=encrypt"
 LOGGING_ON = {Command.NEGOTIATE, Command.SESSION_SETUP}  # what nobody can seal yet
 NAMES = [
     "plain.txt", "Ärger und Straße", "Привет, мир", "日本語のファイル", "한국어", "עברית", "العربية", "ไทย", "नमस्ते", "Ωμέγα",
-    "İstanbul ıssız", "ﬁ ligature", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "😀 👩‍👩‍👧 🇦🇶", "e\u0301 decomposed", "é composed", "a\u0323\u0307", "100% [x] {y} $z",
-    "#1 'quoted' ~!@^&()=+,", "no.extension.", "u" * 255, "😀" * 63, "con", "LPT1.txt",
+    "\u0130stanbul \u0131ss\u0131z", "\ufb01 ligature", "\U0001d518\U0001d52b\U0001d526",
+    "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1e6\U0001f1f6", "e\u0301 decomposed", "\u00e9 composed",
+    "a\u0323\u0307", "100% [x] {y} $z", "#1 'quoted' ~!@^&()=+,", "no.extension.", "u" * 255, "\U0001f600" * 63, "con",
+    "LPT1.txt",
 ]  # fmt: skip
 
 
@@ -104,14 +107,12 @@ def test_a_gib(serve, smbclient, big_file, protection):
     back.unlink()
 
 
-def test_transfers_are_resumed(server, smbclient):
+def test_a_transfer_is_resumed(server, smbclient):
+    """There is no test of `reput`: smbclient 4.17 sends the rest of the file for offset 0."""
     data = random_bytes(3 << 20)
-    (smbclient.local / "up").write_bytes(data)
-    server.path("up").write_bytes(data[: 1 << 20])
     server.path("down").write_bytes(data)
     (smbclient.local / "down").write_bytes(data[: 2 << 20])
-    smbclient(server, "reput up", "reget down")
-    assert server.path("up").read_bytes() == data
+    smbclient(server, "reget down")
     assert (smbclient.local / "down").read_bytes() == data
 
 
@@ -178,7 +179,7 @@ def test_names_in_many_scripts(serve, smbclient, platform):
     server = serve(platform=platform)
     for name in NAMES:
         (smbclient.local / "one").write_text(name)
-        back = f"get \"{name}\" back"
+        back = f'get "{name}" back'
         text = smbclient(server, f'put one "{name}"', back, f'rename "{name}" moved', f'rename moved "{name}"', "ls")
         assert (smbclient.local / "back").read_text() == name
         shown = name[:-1] + "\uf029" if name.endswith(".") else name
@@ -190,7 +191,19 @@ def test_names_in_many_scripts(serve, smbclient, platform):
 
 
 def test_names_that_only_posix_allows(server, smbclient):
-    names = ["a:b", "what?", "st*r", 'q"q', "p|pe", "<lt>", "back\\slash", "ctrl\x01", "dot.", "space ", "not \udcff utf-8"]
+    names = [
+        "a:b",
+        "what?",
+        "st*r",
+        'q"q',
+        "p|pe",
+        "<lt>",
+        "back\\slash",
+        "ctrl\x01",
+        "dot.",
+        "space ",
+        "not \udcff utf-8",
+    ]
     for name in names:
         server.path(name).write_bytes(os.fsencode(name))
     smbclient(server, "prompt", "mget *")
@@ -243,14 +256,14 @@ def test_times(server, smbclient):
     ):
         assert line in text
     assert server.path("a").stat().st_mtime == datetime(2003, 4, 5, 6, 7, 8, tzinfo=UTC).timestamp()
-    smbclient(server, "put /dev/null a")
+    smbclient(server, "put ../empty a")
     assert server.path("a").stat().st_mtime > datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 
 
 def test_attributes(server, smbclient):
     server.path("a").touch()
     assert "attributes: RHSA (27)" in smbclient(server, "setmode a +rhsa", "allinfo a")
-    smbclient(server, "put /dev/null a", refused="NT_STATUS_ACCESS_DENIED")
+    smbclient(server, "put ../empty a", refused="NT_STATUS_ACCESS_DENIED")
     assert "attributes:  (80)" in smbclient(server, "setmode a -rhsa", "allinfo a")
 
 
@@ -272,19 +285,15 @@ def test_a_read_only_share_refuses_every_change(serve, smbclient):
     server.path("directory").mkdir()
     before = tree_of(server.path()), server.path("file").stat()
     for change in (
-        "put /dev/null new", "put /dev/null file", "mkdir new", "rmdir directory", "del file", "rename file new",
+        "put ../empty new", "put ../empty file", "mkdir new", "rmdir directory", "del file", "rename file new",
         "hardlink file new", "setmode file +h", "utimes file -1 -1 2003:04:05-06:07:08 -1", "scopy file new",
     ):  # fmt: skip
-        text = smbclient(server, change, refused=REFUSALS.get(change, "NT_STATUS_ACCESS_DENIED"))
-        assert text, change
+        smbclient(server, change, refused="NT_STATUS_ACCESS_DENIED")
     smbclient(server, "get file")
     assert (smbclient.local / "file").read_text() == "text"
     after = tree_of(server.path()), server.path("file").stat()
     assert before[0] == after[0]
     assert before[1].st_mtime_ns == after[1].st_mtime_ns
-
-
-REFUSALS: dict[str, str] = {}
 
 
 def test_shares_are_listed(serve, smbclient, tool):
@@ -312,15 +321,13 @@ def test_wrong_logons_are_refused(serve, smbclient):
 def test_users_who_may_not_connect_to_a_share(serve, smbclient):
     server = serve(shares={"hers": {"valid_users": ["bob"]}, "all": {"read_only": True, "write_users": ["alice"]}})
     smbclient(server, "ls", share="hers", refused="NT_STATUS_ACCESS_DENIED")
-    smbclient(server, "put /dev/null new", share="all")
+    smbclient(server, "put ../empty new", share="all")
 
 
 def test_guests_and_nobody(serve, smbclient):
     guests = {"guest_account": "server", "guest_on_bad_user": True, "anonymous": "ipc-only"}
-    server = serve(
-        server=guests, limits={"failed_logon_delay_s": 0.01}, shares={"public": {"guest": True}, "data": {}}
-    )
-    smbclient(server, "put /dev/null new", share="public", user="mallory")
+    server = serve(server=guests, limits={"failed_logon_delay_s": 0.01}, shares={"public": {"guest": True}, "data": {}})
+    smbclient(server, "put ../empty new", share="public", user="mallory")
     smbclient(server, "ls", share="data", user="mallory", refused="NT_STATUS_ACCESS_DENIED")
     smbclient(server, "ls", share="public", password="wrong", refused="NT_STATUS_LOGON_FAILURE")
     smbclient(server, "ls", share="public", options=["--user=%"], refused="NT_STATUS_ACCESS_DENIED")
@@ -332,7 +339,9 @@ def test_guests_and_nobody(serve, smbclient):
 def exchange(smbclient, server, *options):
     """Something of everything."""
     (smbclient.local / "up").write_bytes(random_bytes(300_000))
-    smbclient(server, "put up", "ls", "get up down", "mkdir d", "rename up d/up", "del d/up", "rmdir d", options=options)
+    smbclient(
+        server, "put up", "ls", "get up down", "mkdir d", "rename up d/up", "del d/up", "rmdir d", options=options
+    )
     assert (smbclient.local / "down").read_bytes() == random_bytes(300_000)
 
 
@@ -424,13 +433,29 @@ def test_smbget(server, tool, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("smbcacls") is None, reason="smbcacls is not installed")
-def test_smbcacls(server, tool):
+def test_smbcacls(serve, tool):
+    """It knows no port but the standard one."""
+    host = "127.{}.{}.{}".format(*(os.getpid() % 2**24).to_bytes(3))  # where nobody else has it
+    try:
+        socket.create_server((host, 445)).close()
+    except OSError as error:
+        pytest.skip(f"port 445 cannot be had: {error.strerror}")
+    server = serve(host=host, port=445)
     server.path("file").touch()
     server.path("file").chmod(0o640)
-    port, credentials = f"--option=smb ports={server.port}", f"--user={server.user}%{server.password}"
-    done = tool(["smbcacls", "--configfile=/dev/null", port, credentials, "--numeric", "//127.0.0.1/data", "file"])
-    assert done.returncode == 0, done
-    assert f"OWNER:S-1-22-1-{os.getuid()}" in done.stdout
+
+    def smbcacls(*options):
+        credentials = f"--user={server.user}%{server.password}"
+        done = tool(["smbcacls", "--configfile=/dev/null", credentials, *options, f"//{host}/data", "file"])
+        assert done.returncode == 0, done
+        return done.stdout
+
+    user, group = f"S-1-22-1-{os.getuid()}", f"S-1-22-2-{server.path('file').stat().st_gid}"
+    text = smbcacls("--numeric")
+    aces = f"ACL:{user}:0/0x0/0x001e019f", f"ACL:{group}:0/0x0/0x00120089", "ACL:S-1-1-0:0/0x0/0x00120080"
+    assert text.splitlines()[2:7] == [f"OWNER:{user}", f"GROUP:{group}", *aces]
+    smbcacls("--set=" + ",".join((*aces[:2], "ACL:S-1-1-0:0/0x0/0x00120089")))
+    assert server.path("file").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.skipif(shutil.which("rpcclient") is None, reason="rpcclient is not installed")

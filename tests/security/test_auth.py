@@ -8,9 +8,11 @@ import pytest
 import spnego
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spnego._ntlm import NTLMProxy
 from spnego._ntlm_raw.messages import AvId, Challenge, NegotiateFlags
-from spnego._spnego import NegState, NegTokenInit, NegTokenResp, unpack_token
+from spnego._spnego import NegState, NegTokenInit, NegTokenResp, pack_mech_type_list, unpack_token
 
+from smbport.security import ntlm
 from smbport.security.auth import (
     MAX_TOKEN,
     Authenticator,
@@ -146,8 +148,6 @@ def test_wrong_password_disabled_and_unknown_user(protocol, name, password):
 
 def test_unknown_and_disabled_users_cost_the_same_work(monkeypatch):
     """Counted, not timed: the same digests over as many bytes, up to the refusal."""
-    from smbport.security import ntlm
-
     work = {}
     for name in ("Alice", "mally", "bob", "guest"):
         digest = Mock(side_effect=ntlm.hmac_md5)
@@ -175,6 +175,13 @@ def test_ntlmv1_lm_and_ntlm2_session_responses(protocol, level, guest, monkeypat
     else:
         refused(exchange, last_token(exchange, client))
     users.find_user.assert_not_called()
+
+
+def test_secrets_are_not_shown():
+    done = log_on(make_authenticator().begin(), make_client())
+    for secret in (ALICE.nt_hash, done.session_key):
+        assert repr(secret) not in repr(done)
+    assert "Alice" in repr(done)
 
 
 # Guests and nobody -----------------------------------------------------------------------------------------------
@@ -356,7 +363,6 @@ def test_the_list_of_mechanisms_changed_on_the_way():
 
 def without_ntlm_mic(monkeypatch):
     """A client of the kind that knows neither MIC."""
-    from spnego._ntlm import NTLMProxy
 
     def hide_time(self, challenge, *arguments, **keywords):
         info = challenge.target_info
@@ -400,8 +406,6 @@ def test_a_client_without_integrity_has_no_mech_list_mic(monkeypatch):
 
 
 def sign(client, mechanisms):
-    from spnego._spnego import pack_mech_type_list
-
     return client.sign(pack_mech_type_list(mechanisms))
 
 
@@ -428,8 +432,6 @@ def test_a_client_that_prefers_another_mechanism(mechanisms, mech_token, mic, mo
     assert done.session_key == client.session_key
     answer = unpack_token(done.token)
     assert answer.neg_state == NegState.accept_complete
-    from spnego._spnego import pack_mech_type_list
-
     client.verify(pack_mech_type_list(mechanisms), answer.mech_list_mic)
 
 

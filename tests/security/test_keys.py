@@ -79,6 +79,10 @@ def test_2_signs_with_the_session_key_itself(dialect, session_key, expected):
     assert derive_keys(dialect, session_key, b"", None) == SessionKeys(expected, b"", b"", expected)
 
 
+def test_keys_are_not_shown():
+    assert "0B7E" not in repr(KEYS_30).upper()
+
+
 def test_3_pads_and_cuts_the_session_key_too():
     assert derive_keys(Dialect.SMB_3_0, KEY_30 + b"more", b"", Cipher.AES_128_CCM) == KEYS_30
     short = channel_signing_key(Dialect.SMB_3_0, b"12345678", b"")

@@ -236,6 +236,15 @@ def test_the_session_key_without_key_exchange(missing):
     assert context.session_key.hex() == "8de40ccadbc14a82f15cb0ad0de95ca3"
 
 
+@pytest.mark.parametrize(("sent", "exchanged"), [(b"", False), (b"\0", False), (ENCRYPTED_KEY, True)])
+def test_key_exchange_with_nothing_to_sign_or_seal(sent, exchanged):
+    """Some clients send a placeholder for the key then, Samba's a key."""
+    made = challenge()
+    flags = FLAGS & ~(NegotiateFlags.sign | NegotiateFlags.seal)
+    context = made.verify(made.read_claim(authenticate(key=sent, flags=flags)), HASH)
+    assert (context.session_key == SESSION_KEY) == exchanged
+
+
 def test_flags_that_were_not_negotiated_do_not_count():
     made = challenge(negotiate(CLIENT_FLAGS & ~NegotiateFlags.key_exch))
     context = made.verify(made.read_claim(authenticate()), HASH)

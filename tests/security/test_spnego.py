@@ -1,5 +1,7 @@
 """Real tokens are in tests/data/windows_logon.hex; `spnego` is pyspnego, which packs the client's side here."""
 
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -171,8 +173,6 @@ def test_deep_nesting(tag):
 )
 def test_work_is_linear(token):
     """Counted in steps of the reader, not in seconds: no element is looked at twice."""
-    import sys
-
     steps = 0
 
     def count(frame, event, argument):

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -61,8 +62,8 @@ class Machine:
         self._initrd.write_bytes(pack_initrd(kernel, busybox, [sys.executable, "-I", "-S", str(AGENT), str(program)]))
         self._console = folder / "console"
         self._console.touch()
-        self._console_seen = 0
-        self._boot: _Boot | None = None
+        self._read_until = 0
+        self._guest: _Guest | None = None
         self._jobs = 0
 
     def __enter__(self) -> Self:
@@ -72,9 +73,10 @@ class Machine:
         self.stop()
 
     def stop(self) -> None:
-        if self._boot:
-            self._boot.stop()
-            self._boot = None
+        """Nothing needs saving: the guest writes to its memory and to servers only."""
+        if self._guest:
+            self._guest.stop()
+            self._guest = None
 
     def call(self, function: Callable[..., Result], *arguments: object, folder: str = "/") -> Result:
         """Run a function of the program in the guest.  Arguments and result must be at home in JSON."""
@@ -82,15 +84,92 @@ class Machine:
         return result
 
     def start(self, function: Callable[..., object], *arguments: object, folder: str = "/") -> int:
-        """Begin a job; returns its number."""
-        with self._explained():
-            if not self._boot:
-                self._boot = _Boot(self._kernel.image, self._initrd, self._console)
+        """Begin a job, beside others; returns its number for `wait`."""
+        with self._stopped_by_errors():
+            if not self._guest:
+                self._guest = _Guest(self._kernel.image, self._initrd, self._console)
             self._jobs += 1
             request = {"job": self._jobs, "function": function.__name__, "arguments": arguments, "folder": folder}
-            self._boot.send(request)
+            self._guest.send(request)
         return self._jobs
 
-    def wait(self, job: int) -> Any:
-        """The result of a job."""
+    def wait(self, job: int, timeout_s: float = JOB_TIMEOUT_S) -> Any:
+        """What the job's function returned.  Raises GuestError for what it raised."""
+        assert self._guest
+        with self._stopped_by_errors():
+            answer = self._guest.answer(job, timeout_s)
+        if "error" in answer:
+            raise GuestError(f"{answer['error']}{answer['output']}")
+        return answer["result"]
 
+    @contextmanager
+    def _stopped_by_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.stop()
+            tail = self._console.read_text(errors="replace")[-CONSOLE_TAIL:]
+            raise MachineError(f"{error}\n{tail}") from error
+
+    def news(self) -> list[str]:
+        """The lines that came to the console since the last call: errors of the kernel."""
+        text = self._console.read_text(errors="replace")
+        news = text[self._read_until :].splitlines()
+        self._read_until = len(text)
+        return news
+
+
+class _Guest:
+    """From power on to power off.  Whatever goes wrong is an OSError."""
+
+    def __init__(self, image: Path, initrd: Path, console: Path) -> None:
+        self._port, theirs = socket.socketpair()
+        self._unread = b""
+        self._answers: dict[int, dict[str, Any]] = {}
+        with theirs, console.open("ab") as log:
+            command = [
+                "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-machine", "pc,usb=off,vmport=off,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB),
+                "-kernel", str(image), "-initrd", str(initrd), "-append", KERNEL_OPTIONS,
+                "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
+                "-chardev", f"socket,id=agent,fd={theirs.fileno()}", *DEVICES,
+            ]  # fmt: skip
+            self._qemu = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()]
+            )
+        try:
+            self._receive(time.monotonic() + BOOT_TIMEOUT_S)  # the agent's greeting
+        except OSError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self._qemu.kill()
+        self._qemu.wait(STOP_TIMEOUT_S)
+        self._port.close()
+
+    def send(self, request: dict[str, Any]) -> None:
+        self._port.settimeout(JOB_TIMEOUT_S)
+        self._port.sendall(json.dumps(request).encode() + b"\n")
+
+    def answer(self, job: int, timeout_s: float) -> dict[str, Any]:
+        """Answers come in any order."""
+        deadline = time.monotonic() + timeout_s
+        while job not in self._answers:
+            answer = self._receive(deadline)
+            self._answers[answer["job"]] = answer
+        return self._answers.pop(job)
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        while b"\n" not in self._unread:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("the guest does not answer")
+            self._port.settimeout(left_s)
+            data = self._port.recv(1 << 16)
+            if not data:
+                raise ConnectionError("the machine is gone")
+            self._unread += data
+        line, self._unread = self._unread.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message

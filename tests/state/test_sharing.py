@@ -1,0 +1,212 @@
+"""smbport.state.sharing: who may open what beside whom, and what becomes of names."""
+
+from itertools import combinations, product
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from smbport.platform import FileKey
+from smbport.state.sharing import SharedFile, SharedFiles
+from smbport.wire.constants import Access, ShareAccess
+from smbport.wire.status import Status, StatusError
+
+# Right -> what the other one must share.  [MS-FSA] 2.1.5.1.2.2
+NEEDS = {
+    Access.READ_DATA: ShareAccess.READ,
+    Access.EXECUTE: ShareAccess.READ,
+    Access.WRITE_DATA: ShareAccess.WRITE,
+    Access.APPEND_DATA: ShareAccess.WRITE,
+    Access.DELETE: ShareAccess.DELETE,
+    Access.READ_ATTRIBUTES: None,
+    Access.WRITE_ATTRIBUTES | Access.READ_EA | Access.WRITE_EA: None,
+    Access.READ_CONTROL | Access.WRITE_DAC | Access.WRITE_OWNER | Access.SYNCHRONIZE: None,
+}
+
+
+class Plain:
+    """As much of an open as sharing looks at."""
+
+    session_name = "ann"
+    path = "file"
+
+    def __init__(self, granted_access=0, share_access=7):
+        self.granted_access = granted_access
+        self.share_access = share_access
+
+
+def allowed(rights, share, other_rights, other_share):
+    """What both do, both let the other do; unless one of them does nothing that counts."""
+    wanted = {NEEDS[right] for right in rights} - {None}
+    other_wanted = {NEEDS[right] for right in other_rights} - {None}
+    if not wanted or not other_wanted:
+        return True
+    return all(need & other_share for need in wanted) and all(need & share for need in other_wanted)
+
+
+def test_the_rule_is_symmetric_and_as_specified():
+    rights = [*((right,) for right in NEEDS), *combinations(NEEDS, 2), tuple(NEEDS)]
+    key = FileKey(1, 1)
+    for first, second in product(rights, rights):
+        for share, other_share in product(range(8), range(8)):
+            shared = SharedFile(key)
+            shared.opens.append(Plain(sum(second), other_share))
+            expected = allowed(first, share, second, other_share)
+            if expected:
+                shared.check_sharing(sum(first), share)
+            else:
+                with pytest.raises(StatusError) as caught:
+                    shared.check_sharing(sum(first), share)
+                assert caught.value.status == Status.SHARING_VIOLATION
+
+
+def test_the_refusal_names_who_is_in_the_way():
+    shared = SharedFile(FileKey(1, 1))
+    shared.opens += [Plain(Access.READ_ATTRIBUTES, 0), Plain(Access.READ_DATA, 7), Plain(Access.READ_DATA, 1)]
+    shared.check_sharing(Access.READ_DATA, ShareAccess.READ)
+    with pytest.raises(StatusError, match="file is open by ann"):
+        shared.check_sharing(Access.WRITE_DATA, 7)
+
+
+@pytest.mark.parametrize("access", [Access.READ_ATTRIBUTES, Access.FILE_ALL_ACCESS])
+def test_nobody_joins_what_is_to_be_deleted(access):
+    shared = SharedFile(FileKey(1, 1))
+    shared.check_sharing(access, 7)
+    assert not shared.delete_pending
+    shared.doomed_by = Plain()
+    assert shared.delete_pending
+    with pytest.raises(StatusError) as caught:
+        shared.check_sharing(access, 7)
+    assert caught.value.status == Status.DELETE_PENDING
+
+
+def test_waiters_are_woken_once_in_order():
+    shared = SharedFile(FileKey(1, 1))
+    woken = []
+
+    class Waiter:
+        def __init__(self, number):
+            self.number = number
+
+        def set(self):
+            woken.append(self.number)
+            shared.waiters.append(self)  # it still cannot have what it wants, and waits again
+
+    shared.waiters += [Waiter(1), Waiter(2)]
+    shared.wake_waiters()
+    assert woken == [1, 2]
+    assert len(shared.waiters) == 2
+
+
+def test_files_are_known_from_the_first_open_to_the_last():
+    files = SharedFiles()
+    key, first, second = FileKey(1, 7), Plain(), Plain()
+    assert files.find(key) is None
+    shared = files.join(key, first)
+    assert files.join(key, second) is shared is files.find(key)
+    assert files.find(FileKey(2, 7)) is None
+    assert not files.leave(shared, first)
+    assert shared.opens == [second]
+    assert files.leave(shared, second)
+    assert (files.find(key), len(files)) == (None, 0)
+
+
+def test_a_doomed_file_stays_known_until_its_name_is_gone():
+    files = SharedFiles()
+    opened = Plain()
+    shared = files.join(FileKey(1, 7), opened)
+    shared.doomed_by = opened
+    assert files.leave(shared, opened)
+    assert files.find(FileKey(1, 7)) is shared
+    files.forget(shared)
+    files.forget(shared)
+    assert files.find(FileKey(1, 7)) is None
+
+
+# Names ----------------------------------------------------------------------------------------------------------
+
+parts = st.sampled_from(["a", "ab", "b", "a.b"])
+paths = st.lists(parts, min_size=1, max_size=3).map("/".join)
+
+
+class Names(RuleBasedStateMachine):
+    """The model has the parts of every path, and moves what begins with the parts of the old one."""
+
+    def __init__(self, world):
+        super().__init__()
+        self.world = world
+        session = world.session()
+        self.trees = [world.tree(session, name) for name in ("data", "more")]
+        self.model = {}  # open -> (share number, parts)
+        self.doomed = {}  # the same, of those that are closed while their name is still to go
+
+    @rule(number=st.integers(0, 1), path=paths, inode=st.integers(1, 3), delete=st.booleans())
+    def open(self, number, path, inode, delete):
+        shared = self.world.server.files.find(FileKey(1, inode))
+        if shared is not None and shared.delete_pending:
+            return
+        opened = self.world.open(self.trees[number], path, inode=inode)
+        opened.delete_on_close = delete
+        self.model[opened] = (number, path.split("/"))
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def close(self, data):
+        opened = data.draw(st.sampled_from(list(self.model)))
+        where = self.model.pop(opened)
+        others = [other for other in self.model if other.shared is opened.shared]
+        doomed = self.world.server.close_open(opened)
+        assert opened.shared.delete_pending or not opened.delete_on_close
+        if others or not opened.shared.delete_pending:
+            assert doomed is None
+            if opened.delete_on_close:
+                opened.shared.doomed_by = None  # somebody took it back
+        else:
+            assert doomed is opened
+            self.doomed[doomed] = where
+
+    @precondition(lambda self: self.doomed)
+    @rule(data=st.data())
+    def delete_name(self, data):
+        doomed = data.draw(st.sampled_from(list(self.doomed)))
+        del self.doomed[doomed]
+        self.world.server.files.forget(doomed.shared)
+
+    @rule(number=st.integers(0, 1), old=paths, new=paths)
+    def move(self, number, old, new):
+        files, share = self.world.server.files, self.trees[number].share
+        old_parts, new_parts = old.split("/"), new.split("/")
+        length = len(old_parts)
+        known = [path for at, path in (self.model | self.doomed).values() if at == number]
+        below = [path for path in known if path[:length] == old_parts and len(path) > length]
+        assert files.below(share, old) is bool(below)
+        files.move(share, old, new)
+        for path in known:
+            if path[:length] == old_parts:
+                path[:length] = new_parts
+
+    @invariant()
+    def paths_are_right(self):
+        for opened, (_, path) in (self.model | self.doomed).items():
+            assert opened.path == "/".join(path)
+
+    @invariant()
+    def as_many_files(self):
+        keys = {opened.shared.key for opened in self.model | self.doomed}
+        assert len(self.world.server.files) == len(keys)
+
+
+def test_names_follow_renames(new_world):
+    run_state_machine_as_test(
+        lambda: Names(new_world()), settings=settings(max_examples=50, stateful_step_count=30, deadline=None)
+    )
+
+
+@pytest.mark.parametrize("path", ["ab", "abc/x", "b/a/x", "a.b"])
+def test_a_name_that_only_begins_alike_is_not_inside(world, path):
+    tree = world.tree(world.session())
+    opened = world.open(tree, path)
+    assert not world.server.files.below(tree.share, "a")
+    world.server.files.move(tree.share, "a", "z")
+    assert opened.path == path
