@@ -17,7 +17,7 @@ class Configuration:
 
     settings: Settings = field(default_factory=Settings)
     platform: str | None = None
-    listen: tuple[Listener, ...] = ((None, 445),)
+    listen: tuple[Listener, ...] = ()  # (): every address, port 445 where it is allowed, else 4445
     user_database: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -10,7 +10,7 @@ from smbport.wire.constants import Cipher, Dialect
 
 
 def test_an_empty_file_has_all_the_defaults():
-    assert parse("", "x") == Configuration() == Configuration(settings=Settings(), listen=((None, 445),))
+    assert parse("", "x") == Configuration() == Configuration(settings=Settings(), listen=())
 
 
 def test_every_table():

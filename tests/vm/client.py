@@ -1,0 +1,396 @@
+"""What programs do with a mounted share.  These functions run in the guest, in a folder of the share.
+
+Arguments and results are at home in JSON.  What a function says of itself it has checked; the host checks what arrived.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import mmap
+import os
+import random
+import re
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CHUNK = 1 << 20
+LOCK_COMMAND = 10  # [MS-SMB2] 2.2.1.2
+
+
+# Mounting --------------------------------------------------------------------------------------------------------
+
+
+def mount(source: str, folder: str, options: str, password: str) -> str:
+    """What mount.cifs complains of; "" if the share is mounted."""
+    os.makedirs(folder, exist_ok=True)
+    command = ["mount.cifs", source, folder, "-n", "-o", options]
+    done = subprocess.run(command, env=os.environ | {"PASSWD": password}, capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
+
+
+def unmount(folder: str) -> None:
+    subprocess.run(["umount", "-n", folder], check=True)
+    os.rmdir(folder)
+
+
+def connection_state() -> str:
+    """What the client thinks of its servers, sessions and shares."""
+    return Path("/proc/fs/cifs/DebugData").read_text()
+
+
+# Data ------------------------------------------------------------------------------------------------------------
+
+
+def pattern(seed: int, size: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def write_file(name: str, seed: int, size: int) -> None:
+    with open(name, "wb") as file:
+        file.write(pattern(seed, size))
+
+
+def digest(name: str) -> str:
+    """Of what the server has, not of what is cached here."""
+    with open(name, "rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        sha = hashlib.sha256()
+        while data := file.read(CHUNK):
+            sha.update(data)
+    return sha.hexdigest()
+
+
+def edit(name: str, new_name: str, insert: tuple[int, str], tail: str, cut: int) -> None:
+    """Append, write over, shorten and rename."""
+    with open(name, "a") as file:
+        file.write(tail)
+    with open(name, "r+") as file:
+        file.seek(insert[0])
+        file.write(insert[1])
+    os.truncate(name, os.stat(name).st_size - cut)
+    os.rename(name, new_name)
+
+
+def write_side_by_side(writers: int, size: int) -> list[int]:
+    """As many processes, a file and a folder each.  Returns their exit statuses."""
+
+    def write(number: int) -> None:
+        os.mkdir(f"folder {number}")
+        write_file(f"folder {number}/new", number, size)
+        os.rename(f"folder {number}/new", f"file {number}")
+        os.rmdir(f"folder {number}")
+
+    children = [_child(write, number) for number in range(writers)]
+    return [_status(child) for child in children]
+
+
+def append_side_by_side(writers: int, lines: int) -> None:
+    """One process after another appends to the same file through its own handle."""
+    files = [open("log", "ab", buffering=0) for _ in range(writers)]  # noqa: SIM115
+    for number in range(lines):
+        files[number % writers].write(b"%06d\n" % number)
+    for file in files:
+        file.close()
+
+
+def map_file(name: str, offset: int, text: str) -> str:
+    """Write through one mapping; returns what another, of the file as the server has it, shows."""
+    with open(name, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[offset : offset + len(text)] = text.encode()
+        memory.flush()
+    with open(name, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+            return memory[offset : offset + len(text)].decode()
+
+
+def write_far(name: str, offset: int, text: str) -> str:
+    with open(name, "w+b") as file:
+        file.seek(offset)
+        file.write(text.encode())
+        file.flush()
+        return os.pread(file.fileno(), len(text), offset).decode()
+
+
+def copy_on_server(name: str, new_name: str) -> int:
+    """With copy_file_range; returns how many bytes it copied."""
+    with open(name, "rb") as source, open(new_name, "wb") as target:
+        copied = 0
+        while count := os.copy_file_range(source.fileno(), target.fileno(), CHUNK):
+            copied += count
+        return copied
+
+
+def punch(name: str, offset: int, size: int) -> None:
+    subprocess.run(["fallocate", "--punch-hole", "--offset", str(offset), "--length", str(size), name], check=True)
+
+
+def fio(*options: str) -> str:
+    """Returns its complaints."""
+    command = ["fio", "--name=job", "--verify=crc32c", "--verify_state_save=0", "--randseed=1", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout if done.returncode else ""
+
+
+# Names and folders -----------------------------------------------------------------------------------------------
+
+
+def make_tree(folders: int, files: int) -> None:
+    """Each folder in the one before, each file with its own name as content."""
+    folder = Path("tree")
+    for depth in range(folders):
+        folder.mkdir()
+        for number in range(files):
+            (folder / f"file {depth}.{number}").write_text(f"{depth}.{number}")
+        folder /= f"folder {depth}"
+
+
+def change_tree() -> list[str]:
+    """Move a folder, copy it, remove the first; returns all files with their contents."""
+    os.rename("tree/folder 0", "moved")
+    shutil.copytree("moved", "copy")
+    shutil.rmtree("moved")
+    return [f"{path}: {path.read_text()}" for path in sorted(Path().rglob("*")) if path.is_file()]
+
+
+def remove_all() -> list[str]:
+    """Returns what is left."""
+    for name in os.listdir():
+        shutil.rmtree(name)
+    return os.listdir()
+
+
+def list_folder(name: str) -> list[tuple[str, str, int]]:
+    """Name, kind and size of each entry."""
+    entries = []
+    with os.scandir(name) as found:
+        for entry in found:
+            kind = "folder" if entry.is_dir(follow_symlinks=False) else "file"
+            entries.append((entry.name, kind, entry.stat(follow_symlinks=False).st_size))
+    return sorted(entries)
+
+
+def round_trip(names: list[str]) -> list[str]:
+    """Make a file of each name, list, rename each, read each; returns the list."""
+    for name in names:
+        Path(name).write_text(name)
+    listed = os.listdir()
+    for name in names:
+        os.rename(name, "between")
+        os.rename("between", name)
+        assert Path(name).read_text() == name
+    return sorted(listed)
+
+
+def refusals(*attempts: tuple[str, ...]) -> list[str]:
+    """What the calls of `os` with these arguments fail with: names of error numbers, "" for none."""
+    return [_errno(lambda call=call, arguments=rest: getattr(os, call)(*arguments)) for call, *rest in attempts]
+
+
+def read_text(name: str) -> str:
+    """What the file holds, or the name of the error."""
+    try:
+        return Path(name).read_text()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+def write_text(name: str, text: str) -> str:
+    """The name of the error; "" for none."""
+    return _errno(lambda: Path(name).write_text(text))
+
+
+def use_unlinked(name: str) -> list[str]:
+    """A file removed while it is open goes on until it is closed.  Returns what the folder holds then."""
+    with open(name, "w+") as file:
+        file.write("before ")
+        file.flush()
+        os.unlink(name)
+        assert not os.path.exists(name)
+        file.write("after")
+        file.seek(0)
+        assert file.read() == "before after"
+    return os.listdir()
+
+
+def replace_file(name: str, text: str) -> str:
+    """As editors save: write beside, move over.  Returns what is read then."""
+    Path(f"{name}~").write_text(text)
+    os.replace(f"{name}~", name)
+    return Path(name).read_text()
+
+
+# Metadata --------------------------------------------------------------------------------------------------------
+
+
+def set_times(name: str, access_ns: int, write_ns: int) -> tuple[int, int]:
+    os.utime(name, ns=(access_ns, write_ns))
+    found = os.stat(name)
+    return found.st_atime_ns, found.st_mtime_ns
+
+
+def set_mode(name: str, mode: int) -> int:
+    os.chmod(name, mode)
+    return stat.S_IMODE(os.stat(name).st_mode)
+
+
+def space() -> dict[str, int]:
+    found = os.statvfs(".")
+    return {
+        "total": found.f_blocks * found.f_frsize,
+        "free": found.f_bavail * found.f_frsize,
+        "name": found.f_namemax,
+    }
+
+
+def set_attribute(name: str, attribute: str, value: str) -> str:
+    """What is read back, or the name of the error."""
+    error = _errno(lambda: os.setxattr(name, attribute, value.encode()))
+    return error or os.getxattr(name, attribute).decode()
+
+
+# Locks -----------------------------------------------------------------------------------------------------------
+
+
+def lock_ranges(mine: str, other: str) -> list[str]:
+    """Lock bytes 10 to 14 through one client; returns what the other hears."""
+    with open(mine, "r+b", buffering=0) as first, open(other, "r+b", buffering=0) as second:
+        fcntl.lockf(first, fcntl.LOCK_EX, 5, 10)
+        heard = [
+            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)),
+            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 14)),
+            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 15)),
+            _errno(lambda: os.pwrite(second.fileno(), b"x", 12)),
+            _errno(lambda: os.pwrite(second.fileno(), b"x", 20)),
+        ]
+        fcntl.lockf(first, fcntl.LOCK_UN, 5, 10)
+        heard.append(_errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)))
+        return heard
+
+
+def lock_files(mine: str, other: str) -> list[str]:
+    """With flock."""
+    with open(mine, "r+b") as first, open(other, "r+b") as second:
+        fcntl.flock(first, fcntl.LOCK_SH)
+        heard = [
+            _errno(lambda: fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+            _errno(lambda: fcntl.flock(second, fcntl.LOCK_SH | fcntl.LOCK_NB)),
+        ]
+        fcntl.flock(second, fcntl.LOCK_UN)
+        fcntl.flock(first, fcntl.LOCK_UN)
+        heard.append(_errno(lambda: fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)))
+        return heard
+
+
+def wait_for_lock(mine: str, other: str) -> int:
+    """A process waits for a lock until it is released; returns its exit status."""
+    with open(mine, "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
+        child = _child(_lock, other)
+        _until(_somebody_waits)
+        fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
+        return _status(child)
+
+
+def give_up_waiting(mine: str, other: str) -> str:
+    """A process that waits for a lock is killed; returns the error of the next who wants the lock."""
+    with open(mine, "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
+        child = _child(_lock, other)
+        _until(_somebody_waits)
+        os.kill(child, signal.SIGKILL)
+        assert _status(child) == -signal.SIGKILL
+        _until(lambda: not _somebody_waits())
+        fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
+        return _errno(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10))
+
+
+def _lock(name: str) -> None:
+    with open(name, "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
+
+
+def _somebody_waits() -> bool:
+    return any(int(found) == LOCK_COMMAND for found in re.findall(r"com: (\d+)", connection_state()))
+
+
+# Two clients, and a server that goes away ------------------------------------------------------------------------
+
+
+def see_changes(mine: str, other: str, rounds: int) -> list[str]:
+    """What one client has written, the other reads, whatever it has cached.  Returns what it read."""
+    read = []
+    with open(mine, "wb", buffering=0) as writer, open(other, "rb", buffering=0) as reader:
+        for number in range(rounds):
+            os.pwrite(writer.fileno(), b"round %d" % number, 0)
+            os.fsync(writer.fileno())
+            os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            read.append(os.pread(reader.fileno(), 100, 0).decode())
+    return read
+
+
+def hold_open(name: str, before: str, after: str) -> str:
+    """Writes before and after the other end of two FIFOs is opened; returns what the file holds."""
+    with open(name, "w+") as file:
+        file.write(before)
+        os.fsync(file.fileno() if not file.flush() else -1)
+        _meet("/run/held")
+        _meet("/run/go")
+        file.write(after)
+        file.flush()
+        file.seek(0)
+        return file.read()
+
+
+def await_held() -> None:
+    _meet("/run/held", os.O_RDONLY)
+
+
+def let_go() -> None:
+    _meet("/run/go", os.O_RDONLY)
+
+
+def _meet(fifo: str, flag: int = os.O_WRONLY) -> None:
+    """Wait until another process opens the other end."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(fifo)
+    os.close(os.open(fifo, flag))
+
+
+# Processes and errors --------------------------------------------------------------------------------------------
+
+
+def _child(function: Callable[..., None], *arguments: object) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        function(*arguments)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _status(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """The host's time-out ends what never comes."""
+    while not condition():
+        os.sched_yield()
+
+
+def _errno(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return ""
