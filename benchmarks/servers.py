@@ -126,7 +126,7 @@ def samba(directory: Path) -> Iterator[Server]:
     settings = server_directory / "smb.conf"
     settings.write_text(SAMBA_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share, state=state))
     _output(["pdbedit", "-s", str(settings), "-a", "-t", "-u", user], input=f"{password}\n{password}\n")
-    command = [smbd, "--foreground", "--no-process-group", "-s", str(settings)]
+    command = [smbd, "--foreground", "-s", str(settings)]
     with _running(command, server_directory / "output", port, "") as pid:
         yield Server("Samba", version, port, pid, user, password)
 
@@ -151,7 +151,11 @@ def _running(command: Sequence[str], log: Path, port: int, input: str) -> Iterat
     """The process id of a server while it runs; it listens on `port` from the beginning."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE if input else subprocess.DEVNULL, stdout=output, stderr=output
+            command,
+            stdin=subprocess.PIPE if input else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,  # smbd ends with a signal to its whole group
         )
     try:
         if process.stdin is not None:

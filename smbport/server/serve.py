@@ -72,7 +72,6 @@ async def serve(
         anonymous=settings.anonymous != "off",
         guest=settings.guest_account is not None,
         guest_on_bad_user=settings.guest_on_bad_user,
-        guest_on_bad_user=settings.guest_on_bad_user,
         random_bytes=os.urandom,
     )
     runtime = Runtime(now_ns=time.time_ns, random_bytes=os.urandom, new_event=trio.Event)

@@ -58,7 +58,6 @@ def new_server(
         anonymous=settings.anonymous != "off",
         guest=settings.guest_account is not None,
         guest_on_bad_user=settings.guest_on_bad_user,
-        guest_on_bad_user=settings.guest_on_bad_user,
         random_bytes=random_bytes,
     )
     runtime = Runtime(now_ns=lambda: next(ticks), random_bytes=random_bytes, new_event=PlainEvent)
