@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms, modes
 
 from benchmarks.servers import Server, cpu_seconds, other_cpu_seconds, proportional_kib, settle
 from smbport.testing.client import Client, SocketLink
-from smbport.wire.constants import Cipher, Command, Dialect, HeaderFlag
+from smbport.wire.constants import Cipher, Command, Dialect, HeaderFlag, SigningAlgorithm
 from smbport.wire.echo import EchoRequest
 from smbport.wire.header import HEADER_SIZE, TransformHeader
 from smbport.wire.status import Status, status_name
@@ -83,7 +83,9 @@ def logged_on(server: Server) -> Iterator[tuple[Client, socket.socket, int]]:
     link = SocketLink.connect(server.host, server.port)
     try:
         client = Client(link)
-        client.negotiate((Dialect.SMB_3_1_1,), ciphers=(Cipher.AES_128_GCM,))
+        client.negotiate((Dialect.SMB_3_1_1,), ciphers=(Cipher.AES_128_GCM,), signing=(SigningAlgorithm.AES_GMAC,))
+        if client.cipher != Cipher.AES_128_GCM or client.signing_algorithm != SigningAlgorithm.AES_GMAC:
+            raise ConnectionError(f"{server.name} {server.version} does not know AES-128-GCM and AES-GMAC")
         client.log_on(server.user, server.password)
         yield client, link.sock, client.tree_connect(server.share)
     finally:

@@ -4,6 +4,7 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ HOST: Final = "127.0.0.1"
 SHARE: Final = "bench"
 START_TIMEOUT_S: Final = 30
 STOP_TIMEOUT_S: Final = 20
+ORPHANS_TIMEOUT_S: Final = 3
 POLL_S: Final = 0.02
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -126,7 +128,7 @@ def samba(directory: Path) -> Iterator[Server]:
     settings = server_directory / "smb.conf"
     settings.write_text(SAMBA_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share, state=state))
     _output(["pdbedit", "-s", str(settings), "-a", "-t", "-u", user], input=f"{password}\n{password}\n")
-    command = [smbd, "--foreground", "-s", str(settings)]
+    command = [smbd, "--foreground", "--no-process-group", "-s", str(settings)]
     with _running(command, server_directory / "output", port, "") as pid:
         yield Server("Samba", version, port, pid, user, password)
 
@@ -170,6 +172,19 @@ def _running(command: Sequence[str], log: Path, port: int, input: str) -> Iterat
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _end_group(process.pid)
+
+
+def _end_group(group: int) -> None:
+    """Give what smbd leaves behind a moment to end, for it writes to the directory that is removed next."""
+    deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+    try:
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(POLL_S)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], log: Path, port: int) -> None:

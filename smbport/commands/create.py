@@ -5,19 +5,24 @@ The steps, one function each:
     check_request     what can be refused without looking at the file system
     parse_contexts    create contexts that are understood; malformed ones refuse the request
     plan              access, disposition and options as the platform steps need them
-    open_node         find, open or make the file: the only step that may leave for a thread
-    join              share modes, pending delete, and the new Open
-    overwrite         truncate, if the disposition says so
+    open_node         find, open or make the file: may leave for a thread
+    admit             share modes, pending delete, oplocks of others; if one must be broken first, wait and open again
+    join              the new Open
+    overwrite         truncate, if the disposition says so; may leave for a thread too
+    grant_oplock      what the client may cache
     respond           the response and its contexts
 """
 
+from dataclasses import replace
 from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
+from smbport.commands.close import delete_name
 from smbport.commands.contexts.request import Contexts, parse_contexts
 from smbport.commands.contexts.response import response_contexts
 from smbport.commands.open_node import Opened, Plan, open_node
+from smbport.commands.oplock_break import break_oplocks, outlast, stop_caching
 from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
 from smbport.commands.steps import blocking
 from smbport.pipes.pipe import open_pipe
@@ -25,6 +30,7 @@ from smbport.pipes.server_info import ServerInfo, ShareInfo
 from smbport.platform import Kind
 from smbport.state.names import FileName, parse_file_name
 from smbport.state.open import FileOpen, PipeOpen
+from smbport.state.oplocks import CHANGE, NEED_CLOSED, OPEN, Blocker, is_stat_open
 from smbport.state.server import Server
 from smbport.state.tree import TreeConnect
 from smbport.wire.constants import (
@@ -34,6 +40,7 @@ from smbport.wire.constants import (
     CreateOption,
     FileAttribute,
     ImpersonationLevel,
+    OplockLevel,
     ShareAccess,
 )
 from smbport.wire.create import CreateRequest, CreateResponse, create_contexts, create_name, pack_create_response
@@ -49,6 +56,7 @@ _SETTABLE: Final = (
 )  # fmt: skip
 _KNOWN_ATTRIBUTES: Final = 0x00007FB7 | FileAttribute.INTEGRITY_STREAM | FileAttribute.NO_SCRUB_DATA
 _KNOWN_ACCESS: Final = 0xF31F01FF
+_OVERWRITES: Final = (CreateAction.OVERWRITTEN, CreateAction.SUPERSEDED)
 _SHARE_MASK: Final = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
 _GENERIC: Final = (
     (Access.GENERIC_READ, Access.FILE_GENERIC_READ),
@@ -65,33 +73,23 @@ _CHANGING_ACCESS: Final = (
 
 async def create(call: Call, request: CreateRequest) -> Reply:
     """[MS-SMB2] 3.3.5.9"""
-    tree = call.tree_connect
-    call.server.check_room_for_open(call.session)
+    server, tree = call.server, call.tree_connect
+    server.check_room_for_open(call.session)
     check_request(request)
     text = create_name(call.message, request)
     if tree.volume is None:
         return _create_pipe(call, tree, request, text)
-    limit = call.server.settings.limits.create_contexts
+    limit = server.settings.limits.create_contexts
     contexts = parse_contexts(create_contexts(call.message, request, limit=limit))
     name = parse_file_name(text)
     plan = make_plan(tree, request, name, contexts)
-    try:
-        opened = await blocking(open_node, tree.volume, plan)
-    except PermissionError:
-        _explain_refusal(tree, plan)
-        raise
-    if call.session.trees.get(tree.tree_id) is not tree:  # the tree went while a thread was busy
-        opened.node.close()
-        raise StatusError(Status.NETWORK_NAME_DELETED)
-    joined = join(call.server, tree, request, plan, opened)
-    if opened.action in (CreateAction.OVERWRITTEN, CreateAction.SUPERSEDED):
-        try:
-            await blocking(_overwrite, joined, opened, plan)
-        except OSError:
-            call.server.close_open(joined)
-            raise
+    opened = await _open(call, tree, request, plan)
+    joined = join(server, tree, request, opened)
+    if opened.action in _OVERWRITES:
+        await _overwrite(call, joined, opened, plan)
+    oplock_level = grant_oplock(joined, opened, request.requested_oplock_level)
     call.chain.file_id = (joined.persistent_id, joined.volatile_id)
-    return respond(call, joined, opened, plan, contexts)
+    return respond(joined, opened, contexts, oplock_level)
 
 
 def check_request(request: CreateRequest) -> None:
@@ -165,20 +163,70 @@ def _check_writable(tree: TreeConnect, access: int, disposition: int) -> None:
         raise StatusError(Status.ACCESS_DENIED, f"share {tree.share.name} is read-only here")
 
 
-def join(server: Server, tree: TreeConnect, request: CreateRequest, plan: Plan, opened: Opened) -> FileOpen:
-    """Let the open take part in sharing.  On refusal the handle is closed and nothing was changed."""
-    node, stat = opened.node, opened.stat
-    known = server.files.find(stat.key)
-    try:
-        if known is not None:
-            sharing_access = opened.granted_access
-            if opened.action != CreateAction.OPENED:
-                sharing_access |= Access.WRITE_DATA
+async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan) -> Opened:
+    """Open or make the node, once nothing stands against it any more.  Nothing is held while it waits for that."""
+    assert tree.volume is not None
+    made = False
+    while True:
+        try:
+            opened = await blocking(open_node, tree.volume, plan)
+        except PermissionError:
+            _explain_refusal(tree, plan)
+            raise
+        try:
+            _check_tree(call, tree)
+            blocker = admit(call.server, request, plan, opened)
+        except StatusError:
+            opened.node.close()
+            raise
+        if made:
+            opened.action = CreateAction.CREATED
+        if blocker is None:
+            return opened
+        opened.node.close()
+        if opened.action == CreateAction.CREATED:  # and somebody else was quicker to open it
+            made = True
+            plan = replace(plan, disposition=CreateDisposition.OPEN)
+        await outlast(call.server, blocker)
+        _check_tree(call, tree)
+        call.server.check_room_for_open(call.session)
+
+
+def _check_tree(call: Call, tree: TreeConnect) -> None:
+    """The tree may have gone while a thread was busy or an oplock was broken."""
+    if call.session.trees.get(tree.tree_id) is not tree:
+        raise StatusError(Status.NETWORK_NAME_DELETED)
+
+
+def admit(server: Server, request: CreateRequest, plan: Plan, opened: Opened) -> Blocker[FileOpen] | None:
+    """Whether one more open of the file is all right.  Returns the oplock that must be broken first, if there is one.
+
+    Batch oplocks are broken even if share modes are against it, because a CLOSE may be all that is missing; then
+    come share modes, then oplocks altogether.  [MS-FSA] 2.1.5.1.2
+    """
+    known = server.files.find(opened.stat.key)
+    if known is not None:
+        access = opened.granted_access
+        sharing_access = access if opened.action == CreateAction.OPENED else access | Access.WRITE_DATA
+        try:
             known.check_sharing(sharing_access, request.share_access)
-        _check_delete_on_close(plan, opened)
-    except StatusError:
-        node.close()
-        raise
+        except StatusError as error:
+            closable = error.status == Status.SHARING_VIOLATION
+            blocker = break_oplocks(server, known, NEED_CLOSED) if closable else None
+            if blocker is None:
+                raise
+            return blocker
+        overwrites = opened.action in _OVERWRITES
+        if overwrites or not is_stat_open(access):
+            blocker = break_oplocks(server, known, CHANGE if overwrites else OPEN)
+            if blocker is not None:
+                return blocker
+    _check_delete_on_close(plan, opened)
+    return None
+
+
+def join(server: Server, tree: TreeConnect, request: CreateRequest, opened: Opened) -> FileOpen:
+    """Let the open take part in sharing."""
     persistent_id, volatile_id = server.new_file_id()
     joined = FileOpen(
         tree,
@@ -187,10 +235,10 @@ def join(server: Server, tree: TreeConnect, request: CreateRequest, plan: Plan, 
         granted_access=opened.granted_access,
         share_access=request.share_access,
         create_options=request.create_options,
-        node=node,
+        node=opened.node,
         path=opened.path,
     )
-    joined.shared = server.files.join(stat.key, joined)
+    joined.shared = server.files.join(opened.stat.key, joined)
     joined.created = opened.action == CreateAction.CREATED
     server.add_open(joined)
     return joined
@@ -207,8 +255,26 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
 
 
-def _overwrite(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) -> None:
-    """Cut the file and give it the attributes of a new one.  [MS-FSA] 2.1.5.1.2.1"""
+async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan) -> None:
+    """[MS-FSA] 2.1.5.1.2.1"""
+    server = call.server
+    try:
+        await blocking(_cut, joined, opened, plan)
+    except OSError:
+        joined.delete_on_close = False  # the client was never told of this open
+        doomed = server.close_open(joined)
+        if doomed is not None:
+            await delete_name(server, doomed)
+        raise
+    finally:
+        if joined.shared.oplocks:
+            stop_caching(server, joined)
+    if joined.closed:
+        raise StatusError(Status.FILE_CLOSED)
+
+
+def _cut(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) -> None:
+    """Cut the file and give it the attributes of a new one."""
     file = joined.file
     file.resize(0, wait=wait)
     if joined.tree.volume is not None and joined.tree.volume.features.stores_marks:
@@ -218,12 +284,22 @@ def _overwrite(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = Fal
     opened.stat = file.stat()
 
 
-def respond(call: Call, joined: FileOpen, opened: Opened, plan: Plan, contexts: Contexts) -> Reply:
-    """[MS-SMB2] 2.2.14.  No oplock is granted."""
+def grant_oplock(joined: FileOpen, opened: Opened, wanted: int) -> int:
+    """[MS-SMB2] 3.3.5.9, [MS-FSA] 2.1.5.18.  Stat opens of what exists get none; a lease is asked for by a context."""
+    if wanted == OplockLevel.NONE or joined.is_directory:
+        return OplockLevel.NONE
+    if opened.action == CreateAction.OPENED and is_stat_open(joined.granted_access):
+        return OplockLevel.NONE
+    shared = joined.shared
+    return shared.oplocks.grant(joined, wanted, sole=shared.is_sole(joined), locked=len(shared.locks) > 0)
+
+
+def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: int) -> Reply:
+    """[MS-SMB2] 2.2.14"""
     stat = opened.stat
     directory = stat.kind == Kind.DIRECTORY
     response = CreateResponse(
-        oplock_level=0,
+        oplock_level=oplock_level,
         flags=0,
         create_action=opened.action,
         creation_time=filetime_from_ns(stat.birth_ns),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import waiting
 from smbport.state.open import FileOpen
 from smbport.wire.constants import LockFlag
@@ -35,6 +36,8 @@ async def lock(call: Call, request: LockRequest) -> Reply:
         if elements[0].flags & LockFlag.FAIL_IMMEDIATELY:
             raise StatusError(Status.LOCK_NOT_GRANTED)
         await _wait_for(call, opened, elements[0])
+    if opened.shared.oplocks:
+        stop_caching(call.server, opened)
     return _REPLY
 
 

@@ -125,19 +125,26 @@ def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]]) -> Ag
     agreement = Agreement()
     for kind, data in contexts:
         if kind == NegotiateContextType.PREAUTH_INTEGRITY:
-            if HashAlgorithm.SHA_512 not in parse_preauth_context(data)[0]:
+            if HashAlgorithm.SHA_512 not in _some(parse_preauth_context(data)[0]):
                 raise StatusError(Status.NO_PREAUTH_INTEGRITY_HASH_OVERLAP)
         elif kind == NegotiateContextType.ENCRYPTION:
-            offered = parse_encryption_context(data)
+            offered = _some(parse_encryption_context(data))
             ours = settings.ciphers if settings.encryption != "off" else ()
             agreement.cipher = next((cipher for cipher in ours if cipher in offered), 0)
         elif kind == NegotiateContextType.SIGNING:
-            offered = parse_signing_context(data)
+            offered = _some(parse_signing_context(data))
             agreement.signing = next(
                 (algorithm for algorithm in settings.signing_algorithms if algorithm in offered),
                 SigningAlgorithm.AES_CMAC,
             )
     return agreement
+
+
+def _some(algorithms: tuple[int, ...]) -> tuple[int, ...]:
+    """At least one, as [MS-SMB2] 2.2.3.1.1, 2.2.3.1.2 and 2.2.3.1.7 have it."""
+    if not algorithms:
+        raise StatusError(Status.INVALID_PARAMETER, "a negotiate context without algorithms")
+    return algorithms
 
 
 def _response(connection: Connection, agreement: Agreement) -> bytes:

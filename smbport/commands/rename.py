@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call
 from smbport.commands.find_name import find_name, parent_of
+from smbport.commands.oplock_break import make_way
 from smbport.commands.steps import blocking
 from smbport.platform import FileKey, Kind, Stat, Volume
 from smbport.state.names import fold, parse_file_name
 from smbport.state.open import FileOpen
+from smbport.state.oplocks import NEED_CLOSED
 from smbport.state.server import Server
 from smbport.state.spellings import Spellings
 from smbport.wire.constants import Access, FileAttribute, ShareAccess
@@ -109,14 +111,13 @@ def _new_path(opened: FileOpen, root_directory: int, text: str) -> str:
 
 async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
     """[MS-FSA] 2.1.5.15.11"""
+    if opened.is_directory:
+        await _check_below(call, opened)
     server, volume, old = call.server, _volume_of(opened), opened.path
     key = opened.shared.key
-    if opened.is_directory and server.files.below(opened.tree.share, old):
-        raise StatusError(Status.ACCESS_DENIED, "something inside the directory is open")
-    target = await _look(call, opened, wish)
+    target = await _aim(call, opened, wish)
     if target.path == old:
         return
-    _check_directory(server, target)
     if target.same_name:
         # A volume that ignores case finds the old name in place of the new one.
         step = partial(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
@@ -134,8 +135,7 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
 async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
     """[MS-FSA] 2.1.5.15, FileLinkInformation"""
     server, volume, old = call.server, _volume_of(opened), opened.path
-    target = await _look(call, opened, wish)
-    _check_directory(server, target)
+    target = await _aim(call, opened, wish)
     same_file = target.stat is not None and target.stat.key == opened.shared.key
     _check_replace(server, target, wish, same_file=same_file)
     if same_file:
@@ -155,9 +155,31 @@ def _volume_of(opened: FileOpen) -> Volume:
     return volume
 
 
-async def _look(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
+async def _check_below(call: Call, opened: FileOpen) -> None:
+    """Nothing inside a directory that moves may be open; a client that has closed it already may say so now."""
+    files = call.server.files
+    while (inside := files.find_below(opened.tree.share, opened.path)) is not None:
+        if not await make_way(call.server, inside.shared, NEED_CLOSED):
+            raise StatusError(Status.ACCESS_DENIED, f"{inside.path} is open by {inside.session_name}")
+        call.still_open()
+
+
+async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
+    """Look at the target until nobody is left who only caches that it is open."""
+    server, key, old = call.server, opened.shared.key, opened.path
+    while True:
+        target = await _look(call, opened, old, wish)
+        if target.path == old:
+            return target
+        _check_directory(server, target)
+        replaces = target.stat is not None and target.stat.key != key and wish.replace and not wish.posix
+        shared = server.files.find(target.stat.key) if target.stat is not None and replaces else None
+        if shared is None or not await make_way(server, shared, NEED_CLOSED):
+            return target
+
+
+async def _look(call: Call, opened: FileOpen, old: str, wish: _Wish) -> _Target:
     """What is there now, with the open still open and its name still the one that was looked at."""
-    old = opened.path
     spellings = opened.tree.share.spellings
     target = await blocking(_look_at, _volume_of(opened), old, opened.shared.key, wish.path, spellings=spellings)
     if call.still_open().path != old:

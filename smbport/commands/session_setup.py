@@ -68,10 +68,12 @@ def _known_session(call: Call) -> Channel:
     channel = call.connection.channels.get(call.header.session_id)
     if channel is None:
         raise StatusError(Status.USER_SESSION_DELETED)
-    if channel.exchange is None and channel.session.valid:
-        if channel.session.signing_required and not call.signed and call.chain.sealed is None:
+    session = channel.session
+    if session.valid:
+        if session.signing_required and not call.signed and call.chain.sealed is not session:
             raise StatusError(Status.ACCESS_DENIED, "re-authentication is not signed")
-        channel.preauth = call.connection.preauth.copy()
+        if channel.exchange is None:
+            channel.preauth = call.connection.preauth.copy()
     return channel
 
 
@@ -80,8 +82,7 @@ async def _fail(call: Call, channel: Channel, error: Exception) -> None:
     connection, server, limits = call.connection, call.server, call.server.settings.limits
     channel.exchange = None
     call.channel = None
-    for opened in channel.session.close():
-        await delete_name(server, opened)
+    await _end(call, channel.session)
     connection.failed_logons += 1
     log.warning("logon from %s failed: %s", connection.address, error)
     if connection.failed_logons >= limits.failed_logons_per_connection:
@@ -94,10 +95,19 @@ async def _fail(call: Call, channel: Channel, error: Exception) -> None:
         server.throttle.leave(connection.address)
 
 
+async def _end(call: Call, session: Session) -> None:
+    for opened in session.close():
+        await delete_name(call.server, opened)
+
+
 async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetupRequest) -> Reply:
     """The session becomes valid: keys, account, and what it must protect.  [MS-SMB2] 3.3.5.5.3"""
     session, connection, settings = channel.session, call.connection, call.server.settings
-    await _map_account(call, session, done.user)
+    try:
+        await _map_account(call, session, done.user)
+    except OSError:
+        await _end(call, session)
+        raise
     session.user = done.user
     session.session_key = done.session_key
     _make_keys(channel, done)
@@ -107,8 +117,7 @@ async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetu
     if settings.encryption == "required":
         if session.sealer is None or not trusted:
             log.warning("%s at %s cannot seal, and encryption is required", done.user.name, connection.address)
-            for opened in session.close():
-                await delete_name(call.server, opened)
+            await _end(call, session)
             raise StatusError(Status.ACCESS_DENIED)
         session.encrypt = True
     session.valid = True
@@ -145,14 +154,19 @@ async def _map_account(call: Call, session: Session, user: LogonUser) -> None:
         name = call.server.settings.guest_account
     else:
         name = (user.record.account if user.record is not None else None) or user.name
-    if name is not None and name != "server":
-        session.account = await blocking(identity.find_account, name)
+    session.account = None if name in (None, "server") else await blocking(identity.find_account, name)
 
 
 async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
     """Re-authentication keeps the keys and refreshes who the user is, groups included.  [MS-SMB2] 3.3.5.5.2"""
     session = channel.session
+    assert session.user is not None
+    if done.user.kind != session.user.kind:  # a guest's keys are no secret: they must never protect a user
+        log.warning("session of %s %s cannot become one of %s", session.user.kind, session.user_name, done.user.kind)
+        raise StatusError(Status.ACCESS_DENIED)
     await _map_account(call, session, done.user)
+    if not session.valid:  # a LOGOFF came while a thread was busy
+        raise StatusError(Status.USER_SESSION_DELETED)
     session.user = done.user
     call.sign_reply = done.user.kind == "user"
     return _success(session, done)
@@ -166,5 +180,4 @@ async def _end_previous_session(call: Call, session: Session, previous_id: int) 
     if (previous.user.name, previous.user.kind) != (session.user.name, session.user.kind):
         log.warning("%s may not end session %x of %s", session.user_name, previous_id, previous.user_name)
         return
-    for opened in previous.close():
-        await delete_name(call.server, opened)
+    await _end(call, previous)

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from smbport.commands.attributes import SETTABLE, WRITE_BITS, is_dot_file
 from smbport.commands.call import Call, Reply
 from smbport.commands.disposition import set_disposition, set_disposition_ex
+from smbport.commands.oplock_break import stop_caching
 from smbport.commands.query_info import find_right
 from smbport.commands.rename import set_link, set_rename, set_rename_ex
 from smbport.commands.rights import FILE_SET, FS_SET
@@ -160,7 +161,7 @@ async def _set_end_of_file(call: Call, opened: FileOpen, buffer: memoryview) -> 
     size = _unpack(FileEndOfFileInformation, buffer).end_of_file
     if size < 0:
         raise StatusError(Status.INVALID_PARAMETER)
-    await blocking(opened.file.resize, size)
+    await _change_size(call, opened, opened.file.resize, size)
 
 
 async def _set_allocation(call: Call, opened: FileOpen, buffer: memoryview) -> None:
@@ -171,9 +172,17 @@ async def _set_allocation(call: Call, opened: FileOpen, buffer: memoryview) -> N
     file = opened.file
     stat = file.stat()
     if allocation < stat.size:
-        await blocking(file.resize, allocation)
+        await _change_size(call, opened, file.resize, allocation)
     elif allocation > stat.allocated:
-        await blocking(file.allocate, allocation)
+        await _change_size(call, opened, file.allocate, allocation)
+
+
+async def _change_size(call: Call, opened: FileOpen, change: Callable[..., None], size: int) -> None:
+    try:
+        await blocking(change, size)
+    finally:
+        if opened.shared.oplocks:
+            stop_caching(call.server, opened)
 
 
 # What only the open knows ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from smbport.commands.ioctl import ioctl
 from smbport.commands.lock import lock
 from smbport.commands.logoff import logoff
 from smbport.commands.negotiate import negotiate
-from smbport.commands.oplock_break import oplock_break
+from smbport.commands.oplock_break import BreakAcknowledgment, oplock_break
 from smbport.commands.query_directory import query_directory
 from smbport.commands.query_info import query_info
 from smbport.commands.read import read
@@ -22,7 +22,6 @@ from smbport.commands.session_setup import session_setup
 from smbport.commands.set_info import set_info
 from smbport.commands.tree_connect import tree_connect, tree_disconnect
 from smbport.commands.write import write
-from smbport.wire.break_ import OplockBreakAcknowledgment
 from smbport.wire.change import ChangeNotifyRequest
 from smbport.wire.constants import Access, Command
 from smbport.wire.create import CreateRequest
@@ -105,5 +104,5 @@ RULES: Final[dict[int, Rule]] = {
         payload=lambda r: max(r.input_buffer_length, r.output_buffer_length),
     ),
     Command.SET_INFO: Rule(SetInfoRequest, set_info, opened=True, payload=lambda r: r.buffer_length),
-    Command.OPLOCK_BREAK: Rule(OplockBreakAcknowledgment, oplock_break),
+    Command.OPLOCK_BREAK: Rule(BreakAcknowledgment, oplock_break),
 }

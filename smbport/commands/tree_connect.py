@@ -37,6 +37,8 @@ async def tree_connect(call: Call, request: TreeConnectRequest) -> Reply:
     if len(session.trees) >= call.server.settings.limits.trees_per_session:
         raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many trees")
     tree = await _connect(call, session, share)
+    if not session.valid:  # a LOGOFF came while a thread was busy
+        raise StatusError(Status.USER_SESSION_DELETED)
     _check_encryption(call, session, tree)
     session.trees[tree.tree_id] = tree
     call.tree = tree

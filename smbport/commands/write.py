@@ -3,6 +3,7 @@
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import blocking
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import Access, CreateOption, WriteFlag
@@ -28,7 +29,7 @@ async def write(call: Call, request: WriteRequest) -> Reply:
     file = opened.file
     if offset == APPEND and not opened.granted_access & Access.WRITE_DATA:
         offset = opened.node.stat().size
-    if offset > MAX_OFFSET or offset + length > MAX_OFFSET:
+    if offset + length > MAX_OFFSET:
         raise StatusError(Status.INVALID_PARAMETER, "offset beyond 2^63")
     if not opened.granted_access & Access.WRITE_DATA and offset < opened.node.stat().size:
         raise StatusError(Status.ACCESS_DENIED, "the handle may only append")
@@ -37,7 +38,11 @@ async def write(call: Call, request: WriteRequest) -> Reply:
     if not opened.shared.locks.may_write(opened, offset, length):
         raise StatusError(Status.FILE_LOCK_CONFLICT)
     through = bool(request.flags & WriteFlag.WRITE_THROUGH or opened.create_options & CreateOption.WRITE_THROUGH)
-    written = await blocking(file.write_at, offset, data, through=through)
+    try:
+        written = await blocking(file.write_at, offset, data, through=through)
+    finally:
+        if opened.shared.oplocks:
+            stop_caching(call.server, opened)
     if not written:
         raise StatusError(Status.DISK_FULL)
     opened.position = offset + written

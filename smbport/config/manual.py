@@ -70,6 +70,7 @@ DOCS: Final = {
     "limits.create_contexts": "Contexts in one CREATE.",
     "limits.locks_per_open": "Byte-range locks of one open file.",
     "limits.pipes_per_session": "Open pipes of one session.",
+    "limits.oplock_break_timeout_s": "A client must give up a cached file within this time when another wants it.",
     "limits.failed_logon_delay_s": "How long the answer to a wrong password is held back.",
     "limits.failed_logons_pending_per_address": "Answers held back for one address; further failures disconnect.",
     "limits.failed_logons_per_connection": "A connection ends after this many wrong passwords.",

@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -24,7 +24,7 @@ __all__ = ["ClientConnection"]
 log = logging.getLogger("smbport")
 
 FRAME_OVERHEAD = 65536  # headers, contexts and compound elements around the largest payload
-HEX_BYTES = 256  # of a request that met a bug, in the log
+CREDIT_BYTES = 65536  # what one credit pays for, in either direction
 
 
 def _harmless() -> None:
@@ -44,64 +44,74 @@ class ClientConnection:
         self._socket = sock
         self._threads = threads
         self._receiver = Receiver(sock, pool)
-        self._scope = trio.CancelScope()
-        self._in_threads = 0  # chains that left for a thread
-        self._less_busy = trio.lowlevel.ParkingLot()
+        self._sender = Sender(sock, server, self._start, self.end)
+        # Shielded: who cancels the server must not cut off answers that are on their way; `stop` ends it in order.
+        self._scope = trio.CancelScope(shield=True)
+        self._receiving = trio.CancelScope()
+        self._running = 0  # chains that left for a thread and do not wait for another client's doing
+        self._running_bytes = 0  # what they hold or may answer
+        self._waiting = 0  # chains whose client was told STATUS_PENDING
+        self._change = trio.lowlevel.ParkingLot()  # for those who look at these numbers
         self._reason = ""
-        self._stopping = False
 
     async def run(self) -> None:
-        """Serve until the client goes, breaks the protocol, or `end` is called; then release everything."""
+        """Serve until the client goes, breaks the protocol, or `end` or `stop` is called; then release everything."""
         try:
             with self._scope:
-                async with trio.open_nursery() as nursery:
-                    self._nursery = nursery
-                    self._sender = Sender(self._socket, self.server, nursery.start_soon, self.end)
-                    await self._serve()
-                    nursery.cancel_scope.cancel()
-        except Disconnect as reason:
-            self._reason = str(reason)
-        except ExceptionGroup as group:
-            self._reason = self._reason_of(group)
-        except OSError as error:
-            self._reason = error.strerror or str(error)
+                async with trio.open_nursery() as self._nursery:
+                    try:
+                        with self._receiving:
+                            await self._serve()
+                        await self._wind_up()
+                    finally:
+                        self._sender.flush()  # what was asked before the fault is answered
+                        self._sender.close()
+        except Exception as error:  # noqa: BLE001 - whatever happens here, the server lives
+            self._reason = self._reason_of(error)
         finally:
             with trio.CancelScope(shield=True):
                 await self._release()
 
     def end(self, reason: str) -> None:
-        """End the connection from outside."""
+        """End the connection at once."""
         self._reason = self._reason or reason
         self._scope.cancel()
 
-    async def stop(self, grace_s: float) -> None:
+    def stop(self, grace_s: float) -> None:
         """Take no more requests, let those that run finish for at most `grace_s`, send their answers, end."""
-        self._stopping = True
-        self.state.cancel_requests()
-        with trio.move_on_after(grace_s):
-            while self._in_threads:
-                await self._less_busy.park()
-            await self._sender.wait_for_space(0)
-        self.end("the server stops")
+        self._reason = self._reason or "the server stops"
+        self._scope.deadline = trio.current_time() + grace_s
+        self._receiving.cancel()
 
     # Receiving --------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        limits = self.server.settings.limits
+        limit = self.server.settings.limits.queued_bytes
         while await self._receiver.receive():
             self.last_received = trio.current_time()
-            for frame in self._receiver.frames(self._frame_limit()):
-                if self._stopping:
-                    return
-                self._on_frame(frame)
-                if self._sender.wants_flush:
-                    self._sender.flush()
-                    await self._sender.wait_for_space(limits.queued_bytes)
-                while self._in_threads >= limits.running_requests:
-                    await self._less_busy.park()
+            await self._answer_received()
             self._sender.flush()
-            if self._sender.queued_bytes > limits.queued_bytes:
-                await self._sender.wait_for_space(limits.queued_bytes)
+            await self._sender.wait_for_space(limit)
+
+    async def _answer_received(self) -> None:
+        """Everything that is there.  A function of its own: an idle connection must not keep its last frame."""
+        sender, limits = self._sender, self.server.settings.limits
+        for frame in self._receiver.frames(self._frame_limit()):
+            self._on_frame(frame)
+            if sender.wants_flush:
+                sender.flush()
+                await sender.wait_for_space(limits.queued_bytes)
+            while self._running >= limits.running_requests or self._running_bytes > limits.queued_bytes:
+                sender.flush()
+                await self._change.park()
+
+    async def _wind_up(self) -> None:
+        """No more requests come: what waits is cancelled, what runs ends by itself, and the answers go out."""
+        self._sender.flush()
+        while self.state.running:
+            self.state.cancel_requests()
+            await self._change.park()
+        await self._sender.wait_for_space(0)
 
     def _frame_limit(self) -> int:
         """How long a frame may be now; little before anybody is logged on."""
@@ -122,13 +132,18 @@ class ClientConnection:
             handler = answer_chain(chain)
             step = begin(handler)
             if step is None:
-                self._sender.queue(pack_replies(chain))
+                self._queue_replies(chain)
             else:
                 self._leave(chain, handler, step)
         except (Disconnect, trio.Cancelled):
             raise
         except Exception as bug:  # noqa: BLE001 - the one place: a bug costs this connection, never the server
             self._on_bug(bug, frame)
+
+    def _queue_replies(self, chain: Chain) -> None:
+        self._sender.queue(pack_replies(chain))
+        # Chain and calls know each other.  Left alone, they would keep frame and answer until the next collection.
+        chain.calls.clear()
 
     def _on_bug(self, bug: Exception, frame: memoryview) -> None:
         self.server.bugs += 1
@@ -138,20 +153,41 @@ class ClientConnection:
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
+    def _start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._nursery.start_soon(function, *args)
+
     def _leave(self, chain: Chain, handler: Handler, step: Step) -> None:
         """Give a half-run handler a task of its own; it keeps the frame it reads from."""
         self._receiver.abandon()
-        call = chain.calls[chain.current]
-        session = call.channel.session if call.channel is not None else None
-        running = Running(call.header.message_id, session, _harmless)
-        self.state.running[running.message_id] = running
-        self._in_threads += 1
-        self._nursery.start_soon(self._finish, chain, handler, step, running)
+        running = Running(0, None, _harmless)
+        self._follow(chain, running)
+        cost = self._cost(chain)
+        self._count_running(1, cost)
+        self._start(self._finish, chain, handler, step, running, cost)
 
-    async def _finish(self, chain: Chain, handler: Handler, step: Step, running: Running) -> None:
+    def _cost(self, chain: Chain) -> int:
+        """Bytes that a chain holds or will answer with, at most: what its credits pay for."""
+        if not self.state.multi_credit:
+            return CREDIT_BYTES * len(chain.calls)
+        return CREDIT_BYTES * sum(max(call.header.credit_charge, 1) for call in chain.calls)
+
+    def _count_running(self, chains: int, cost: int) -> None:
+        self._running += chains
+        self._running_bytes += cost
+        self._change.unpark_all()
+
+    def _follow(self, chain: Chain, running: Running) -> None:
+        """Let a CANCEL find the chain by the request that it has come to."""
+        call = chain.calls[chain.current]
+        self.state.running.pop(running.message_id, None)
+        running.message_id = call.header.message_id
+        running.session = call.channel.session if call.channel is not None else None
+        self.state.running[running.message_id] = running
+
+    async def _finish(self, chain: Chain, handler: Handler, step: Step, running: Running, cost: int) -> None:
         try:
-            await finish(handler, step, Wait(running, self._announcer(chain)), self._threads)
-            self._sender.queue(pack_replies(chain))
+            await finish(handler, step, Wait(running, self._announcer(chain, cost)), self._threads)
+            self._queue_replies(chain)
             self._sender.flush()
         except (Disconnect, trio.Cancelled):
             raise
@@ -159,18 +195,26 @@ class ClientConnection:
             self._on_bug(bug, chain.calls[chain.current].message)
         finally:
             self.state.running.pop(running.message_id, None)
-            if not running.async_id:
-                self._in_threads -= 1
-            self._less_busy.unpark_all()
+            running.cancel = _harmless
+            if running.async_id:
+                self._waiting -= 1
+            else:
+                self._count_running(-1, -cost)
+            self._change.unpark_all()
 
-    def _announcer(self, chain: Chain) -> Callable[[Running], None]:
+    def _announcer(self, chain: Chain, cost: int) -> Callable[[Running], None]:
         def announce(running: Running) -> None:
-            waiting = sum(other.async_id != 0 for other in self.state.running.values())
-            if waiting >= self.server.settings.limits.async_requests:
-                raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many requests wait")
+            call = chain.calls[chain.current]
+            if call.async_id:
+                return
+            if not running.async_id:
+                if self._waiting >= self.server.settings.limits.async_requests:
+                    raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many requests wait")
+                self._waiting += 1
+                self._count_running(-1, -cost)  # it waits for others' doing now and holds no thread
             running.async_id = self.state.next_async_id
             self.state.next_async_id += 1
-            self._in_threads -= 1  # it waits for the client's own doing now and holds no thread
+            self._follow(chain, running)
             self._sender.queue(pack_interim(chain, running.async_id))
             self._sender.flush()
 
@@ -178,27 +222,33 @@ class ClientConnection:
 
     # Ending -----------------------------------------------------------------------------------------------------
 
-    def _reason_of(self, group: ExceptionGroup[Exception]) -> str:
-        """Disconnects and socket errors end a connection; anything else in the group is a bug of ours."""
+    def _reason_of(self, error: Exception) -> str:
+        """Disconnects and socket errors end a connection; anything else is a bug of ours."""
+        group = error if isinstance(error, ExceptionGroup) else ExceptionGroup("", [error])
         expected, rest = group.split((Disconnect, OSError))
         if rest is not None:
-            self.server.bugs += 1
-            log.error("bug on the connection of %s", self.state.address, exc_info=rest)
-        leaf: BaseException = expected if expected is not None else group
+            self._log_bug(rest)
+        leaf: BaseException = expected or group
         while isinstance(leaf, BaseExceptionGroup):
             leaf = leaf.exceptions[0]
         return str(leaf)
 
+    def _log_bug(self, bug: Exception) -> None:
+        self.server.bugs += 1
+        log.error("bug on the connection of %s", self.state.address, exc_info=bug)
+
     async def _release(self) -> None:
         """Everything this connection held: buffers, socket, and the sessions that have no other channel."""
-        self._sender.close()
         self._receiver.release()
         self._socket.close()
         if self._reason:
             log.info("connection of %s ended: %s", self.state.address, self._reason)
         for session in self.state.sessions_lost():
-            for opened in session.close():
-                await self._delete(opened)
+            try:
+                for opened in session.close():
+                    await self._delete(opened)
+            except Exception as bug:  # noqa: BLE001 - one session must not keep the others
+                self._log_bug(bug)
 
     async def _delete(self, opened: FileOpen) -> None:
         handler = delete_name(self.server, opened)

@@ -52,13 +52,13 @@ async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> obje
 
 
 class Wait:
-    """How one request waits: the client is told once, and it can cancel."""
+    """How one request waits: the client is told, and it can cancel."""
 
     __slots__ = ("_announce", "_cancelled", "_scope", "running")
 
     def __init__(self, running: Running, announce: Callable[[Running], None]) -> None:
         self.running = running
-        self._announce = announce  # sends STATUS_PENDING and sets `running.async_id`
+        self._announce = announce  # sends STATUS_PENDING, once for each request of a chain
         self._cancelled = False
         self._scope: trio.CancelScope | None = None
         running.cancel = self.cancel
@@ -71,15 +71,21 @@ class Wait:
 
     async def until(self, step: Waiting) -> bool:
         """Whether the event was set in time.  Raises StatusError(CANCELLED) if the request was cancelled."""
-        if step.interim and not self.running.async_id:
-            self._announce(self.running)
         event = step.event
         assert isinstance(event, trio.Event)
+        timeout_s = math.inf if step.timeout_s is None else step.timeout_s
+        if not step.interim:
+            # A delay that the client has to bear, or for a request that ends by itself: neither CANCEL nor hanging
+            # up cuts it short, or passwords could be guessed without it.
+            with trio.move_on_after(timeout_s, shield=True):
+                await event.wait()
+            return event.is_set()
+        self._announce(self.running)
         if not self._cancelled:
-            timeout = math.inf if step.timeout_s is None else step.timeout_s
-            with trio.move_on_after(timeout) as self._scope:
+            with trio.move_on_after(timeout_s) as self._scope:
                 await event.wait()
             self._scope = None
-        if self._cancelled and step.interim:
+        if self._cancelled:
+            self._cancelled = False  # the next request of the chain is another one
             raise StatusError(Status.CANCELLED)
         return event.is_set()

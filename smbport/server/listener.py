@@ -28,6 +28,7 @@ class Listener:
         self.server = server
         self.connections: set[ClientConnection] = set()
         self._by_address: Counter[str] = Counter()
+        self._strangers: set[ClientConnection] = set()  # nobody was logged on there when we last looked
         self._pool = BufferPool()
         self._threads = trio.CapacityLimiter(THREADS)
 
@@ -44,36 +45,49 @@ class Listener:
                     acceptors.start_soon(self._watch_time)
                     task_status.started()
             finally:
-                with trio.CancelScope(shield=True):
-                    for sock in sockets:
-                        sock.close()
-                    await self._stop_all()
-
-    async def _stop_all(self) -> None:
-        async with trio.open_nursery() as nursery:
-            for connection in list(self.connections):
-                nursery.start_soon(connection.stop, GRACE_S)
+                for sock in sockets:
+                    sock.close()
+                for connection in self.connections:
+                    connection.stop(GRACE_S)
 
     async def _accept(self, listening: socket.socket, clients: trio.Nursery) -> None:
+        complained = False
         while True:
             await trio.lowlevel.wait_readable(listening.fileno())
             try:
                 sock, peer = listening.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionAbortedError):
                 continue
             except OSError as error:  # EMFILE and friends: the waiting client may be served later
-                log.warning("cannot accept: %s", error.strerror)
+                if not complained:
+                    log.warning("cannot accept: %s", error.strerror)
+                complained = True
                 await trio.sleep(ACCEPT_PAUSE_S)
                 continue
-            address = str(peer[0])
-            refusal = self._refusal(address)
-            if refusal:
-                log.warning("connection from %s refused: %s", address, refusal)
-                sock.close()
-                continue
+            complained = False
+            connection = self._admit(sock, str(peer[0]))
+            if connection is not None:
+                clients.start_soon(self._run, connection)
+
+    def _admit(self, sock: socket.socket, address: str) -> ClientConnection | None:
+        """Count it from now on, so that whatever comes next sees it; None if it is closed again."""
+        refusal = self._refusal(address)
+        if refusal:
+            log.warning("connection from %s refused: %s", address, refusal)
+            sock.close()
+            return None
+        try:
             sock.setblocking(False)
             self.server.platform.sockets.tune(sock)
-            clients.start_soon(self._run, sock, address)
+        except OSError as error:  # gone again, on some systems
+            log.info("connection from %s lost: %s", address, error.strerror)
+            sock.close()
+            return None
+        connection = ClientConnection(self.server, sock, address, self._pool, self._threads)
+        self.connections.add(connection)
+        self._strangers.add(connection)
+        self._by_address[address] += 1
+        return connection
 
     def _refusal(self, address: str) -> str:
         """Why one more connection of this address is too much; "" if it is not."""
@@ -82,41 +96,45 @@ class Listener:
             return f"limits.connections is {limits.connections}"
         if self._by_address[address] >= limits.connections_per_address:
             return f"limits.connections_per_address is {limits.connections_per_address}"
-        strangers = [connection for connection in self.connections if not connection.state.has_session()]
-        if len(strangers) >= limits.unauthenticated_connections:
+        if len(self._strangers) < min(limits.unauthenticated_connections, limits.unauthenticated_per_address):
+            return ""
+        # Only now look who has logged on meanwhile: however many are connected, few are looked at.
+        self._strangers = {other for other in self._strangers if not other.state.has_session()}
+        if len(self._strangers) >= limits.unauthenticated_connections:
             return f"limits.unauthenticated_connections is {limits.unauthenticated_connections}"
-        if sum(other.state.address == address for other in strangers) >= limits.unauthenticated_per_address:
+        if sum(other.state.address == address for other in self._strangers) >= limits.unauthenticated_per_address:
             return f"limits.unauthenticated_per_address is {limits.unauthenticated_per_address}"
         return ""
 
-    async def _run(self, sock: socket.socket, address: str) -> None:
-        connection = ClientConnection(self.server, sock, address, self._pool, self._threads)
-        self.connections.add(connection)
-        self._by_address[address] += 1
+    async def _run(self, connection: ClientConnection) -> None:
         try:
             await connection.run()
         finally:
             self.connections.discard(connection)
+            self._strangers.discard(connection)
+            address = connection.state.address
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
 
     async def _watch_time(self) -> None:
         """End connections that do not get on with it."""
-        limits = self.server.settings.limits
         while True:
             await trio.sleep(TICK_S)
             now = trio.current_time()
-            for connection in list(self.connections):
-                state = connection.state
-                age_s = now - connection.started
-                if not state.negotiated:
-                    if age_s > limits.negotiate_timeout_s:
-                        connection.end(f"no NEGOTIATE in {limits.negotiate_timeout_s:g} s")
-                elif not state.has_session():
-                    if now - connection.last_logged_on > limits.session_timeout_s:
-                        connection.end(f"no session in {limits.session_timeout_s:g} s")
-                elif now - connection.last_received > limits.idle_timeout_s and not state.has_opens():
-                    connection.end(f"idle without opens for {limits.idle_timeout_s:g} s")
-                if state.has_session():
+            for connection in self.connections:
+                if connection.state.has_session():
                     connection.last_logged_on = now
+                else:
+                    self._strangers.add(connection)  # again, after a LOGOFF
+                self._check_time(connection, now)
+
+    def _check_time(self, connection: ClientConnection, now: float) -> None:
+        state, limits = connection.state, self.server.settings.limits
+        if not state.negotiated:
+            if now - connection.started > limits.negotiate_timeout_s:
+                connection.end(f"no NEGOTIATE in {limits.negotiate_timeout_s:g} s")
+        elif now - connection.last_logged_on > limits.session_timeout_s:
+            connection.end(f"no session in {limits.session_timeout_s:g} s")
+        elif now - connection.last_received > limits.idle_timeout_s and not state.has_opens():
+            connection.end(f"idle without opens for {limits.idle_timeout_s:g} s")

@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -90,8 +91,8 @@ class Receiver:
 
     def abandon(self) -> None:
         """Somebody keeps a frame while it waits: receive into another buffer from now on."""
-        rest = bytes(self._view[self._begin : self._end])
-        self._buffer = bytearray(max(BUFFER_SIZE, len(rest)))
+        rest = self._view[self._begin : self._end]
+        self._buffer = self._pool.take() if len(rest) <= BUFFER_SIZE else bytearray(len(rest))
         self._view = memoryview(self._buffer)
         self._view[: len(rest)] = rest
         self._begin, self._end = 0, len(rest)
@@ -125,7 +126,10 @@ class Receiver:
 class Sender:
     """A queue of buffers and file ranges, sent in order."""
 
-    __slots__ = ("_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy", "queued_bytes")
+    __slots__ = (
+        "_closed", "_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy",
+        "queued_bytes",
+    )  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, server: Server, start: Callable[..., None], fail: Callable[[str], None]
@@ -139,12 +143,15 @@ class Sender:
         self._parts: deque[Buffer | FileRange] = deque()
         self._sending = False  # a task is at it
         self._space = trio.lowlevel.ParkingLot()
+        self._closed = False
         self.queued_bytes = 0
 
     def queue(self, parts: list[Buffer | FileRange]) -> None:
         """Add buffers in order; nothing is sent before `flush`."""
         self._parts.extend(parts)
         self.queued_bytes += sum(map(len, parts))
+        if self._closed:
+            self.close()
 
     @property
     def wants_flush(self) -> bool:
@@ -156,8 +163,7 @@ class Sender:
         if self._sending or not self._parts:
             return
         try:
-            while self._parts:
-                self._send_some()
+            self._send_all()
         except BlockingIOError:
             self._sending = True
             self._start(self._send_rest)
@@ -169,31 +175,44 @@ class Sender:
         while self.queued_bytes > limit:
             await self._space.park()
 
+    def close(self) -> None:
+        """Drop what is queued, and whatever else is queued from now on."""
+        self._closed = True
+        for part in self._parts:
+            if isinstance(part, FileRange):
+                self._server.unpin(part.opened)
+        self._parts.clear()
+        self.queued_bytes = 0
+
     async def _send_rest(self) -> None:
         timeout_s = self._server.settings.limits.send_timeout_s
         try:
             while self._parts:
                 with trio.move_on_after(timeout_s) as scope:
                     await trio.lowlevel.wait_writable(self._socket.fileno())
-                if scope.cancelled_caught:
+                before = self.queued_bytes
+                with suppress(BlockingIOError):
+                    self._send_all()
+                # A socket is called writable when a good part of its buffer is free.  A slow client may have taken
+                # less than that all the while, so only what it takes now tells.
+                if scope.cancelled_caught and self.queued_bytes == before:
                     self._fail(f"the client took no byte for {timeout_s:g} s")
                     return
-                try:
-                    while self._parts:
-                        self._send_some()
-                except BlockingIOError:
-                    continue
         except OSError as error:
             self._fail(f"sending failed: {error.strerror}")
         finally:
             self._sending = False
             self._space.unpark_all()
 
+    def _send_all(self) -> None:
+        """Raises BlockingIOError when the socket takes no more."""
+        while self._parts:
+            self._send_some()
+
     def _send_some(self) -> None:
-        """One system call.  Raises BlockingIOError if the socket takes nothing now."""
-        parts = self._parts
+        """One system call, or two for a file range with its head."""
         batch: list[Buffer] = []
-        for part in parts:
+        for part in self._parts:
             if isinstance(part, FileRange):
                 if len(batch) <= 1:  # its own head goes with it
                     self._send_file(batch[0] if batch else b"", part)
@@ -203,51 +222,38 @@ class Sender:
             batch.append(part)
             if len(batch) == GATHER_PARTS:
                 break
-        self._drop(self._socket.sendmsg(batch))
-
-    def _drop(self, sent: int) -> None:
-        """Forget `sent` bytes from the front of the queue."""
-        self.queued_bytes -= sent
-        parts = self._parts
-        while sent:
-            part = parts[0]
-            assert not isinstance(part, FileRange)
-            if sent < len(part):
-                parts[0] = memoryview(part)[sent:]
-                break
-            sent -= len(part)
-            parts.popleft()
-        if self._sending and len(self._space):
-            self._space.unpark_all()
+        self._forget(self._socket.sendmsg(batch))
 
     def _send_file(self, head: Buffer, part: FileRange) -> None:
         zero_copy = self._zero_copy
         assert zero_copy is not None
         sent = zero_copy.send(self._socket, memoryview(head), part.file, part.offset, part.length)
-        of_file = sent - len(head)
-        if of_file < 0:
-            self._drop(sent)
+        if sent or head:
+            self._forget(sent)
             return
-        if head:
-            self._drop(len(head))
-        if of_file == 0 and not head:
-            # The file shrank after its length was promised: what is missing reads as zeroes.
-            self._parts.popleft()
-            self._server.unpin(part.opened)
-            padding = [PADDING] * (part.length // len(PADDING)) + [PADDING[: part.length % len(PADDING)]]
-            self._parts.extendleft(reversed([piece for piece in padding if piece]))
-            return
-        self.queued_bytes -= of_file
-        part.offset += of_file
-        part.length -= of_file
-        if not part.length:
-            self._parts.popleft()
-            self._server.unpin(part.opened)
+        # The file shrank after its length was promised: what is missing reads as zeroes.
+        self._parts.popleft()
+        self._server.unpin(part.opened)
+        whole, rest = divmod(part.length, len(PADDING))
+        self._parts.extendleft([PADDING[:rest]] * bool(rest) + [PADDING] * whole)
 
-    def close(self) -> None:
-        """Drop what is queued."""
-        for part in self._parts:
+    def _forget(self, sent: int) -> None:
+        """Remove `sent` bytes from the front of the queue."""
+        self.queued_bytes -= sent
+        parts = self._parts
+        while parts:
+            part = parts[0]
+            length = len(part)
+            if sent < length:
+                if isinstance(part, FileRange):
+                    part.offset += sent
+                    part.length -= sent
+                elif sent:
+                    parts[0] = memoryview(part)[sent:]
+                break
+            sent -= length
+            parts.popleft()
             if isinstance(part, FileRange):
                 self._server.unpin(part.opened)
-        self._parts.clear()
-        self.queued_bytes = 0
+        if len(self._space):
+            self._space.unpark_all()

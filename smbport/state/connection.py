@@ -1,12 +1,13 @@
 """What the server knows of one connection.  [MS-SMB2] 3.3.1.7"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from smbport.security.preauth import PreauthHash
 from smbport.state.credits import SequenceWindow
 from smbport.state.session import Channel, Session
 from smbport.wire.constants import Dialect
+from smbport.wire.record import Buffer
 
 if TYPE_CHECKING:
     from smbport.state.server import Server
@@ -26,13 +27,17 @@ class Running:
         self.async_id = 0  # once STATUS_PENDING was sent
 
 
+def _nowhere(parts: Sequence[Buffer]) -> None:
+    """A connection without a transport."""
+
+
 class Connection:
     """Negotiated facts, sessions reachable from here, requests in progress."""
 
     __slots__ = (
         "address", "capabilities", "channels", "cipher", "client_capabilities", "client_dialects", "client_guid",
         "client_security_mode", "dialect", "failed_logons", "max_read", "max_transact", "max_write", "negotiated",
-        "next_async_id", "preauth", "running", "server", "signing_algorithm", "window",
+        "next_async_id", "preauth", "running", "send", "server", "signing_algorithm", "window",
     )  # fmt: skip
 
     def __init__(self, server: "Server", address: str) -> None:
@@ -54,6 +59,7 @@ class Connection:
         self.running: dict[int, Running] = {}  # by message id
         self.next_async_id = 1
         self.failed_logons = 0
+        self.send: Callable[[Sequence[Buffer]], None] = _nowhere  # for what nobody asked; the transport sets it
 
     @property
     def multi_credit(self) -> bool:

@@ -79,7 +79,7 @@ def _split_stream(text: str) -> tuple[str, str]:
     if not colon:
         return text, ""
     name, _, kind = stream.partition(":")
-    if "\\" in stream or not base or base.endswith("\\") or kind.upper() not in ("", "$DATA"):
+    if "\\" in stream or base.endswith("\\") or kind.upper() not in ("", "$DATA"):
         raise StatusError(Status.OBJECT_NAME_INVALID, "bad stream syntax")
     if not name and not kind:
         raise StatusError(Status.OBJECT_NAME_INVALID, "empty stream name")

@@ -120,6 +120,7 @@ class Server:
         if opened.delete_on_close:
             shared.doomed_by = opened
         shared.locks.release(opened)
+        shared.oplocks.release(opened)
         shared.wake_waiters()  # also those of this very open, which end now
         last = self.files.leave(shared, opened)
         return shared.doomed_by if last else None

@@ -45,6 +45,7 @@ class Limits:
     create_contexts: int = 64
     locks_per_open: int = 65535
     pipes_per_session: int = 64
+    oplock_break_timeout_s: float = 35  # as Windows and Samba; [MS-SMB2] 3.3.2.1
     failed_logon_delay_s: float = 2
     failed_logons_pending_per_address: int = 4
     failed_logons_per_connection: int = 5

@@ -1,4 +1,4 @@
-"""Files that are open: share modes, byte-range locks, pending delete.  [MS-FSA] 2.1.5.1.2, [MS-SMB2] 3.3.1.10
+"""Files that are open: share modes, locks, oplocks, pending delete.  [MS-FSA] 2.1.5.1.2, [MS-SMB2] 3.3.1.10
 
 One `SharedFile` per (device, inode, stream) exists while any open of it does.  It is found by the key of the
 file itself, so a renamed file and a file opened by its second name share their modes and locks.
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from smbport.platform import FileKey
+from smbport.state.oplocks import Oplocks, is_stat_open
 from smbport.state.ranges import RangeLocks
 from smbport.wire.constants import Access, ShareAccess
 from smbport.wire.status import Status, StatusError
@@ -28,12 +29,13 @@ SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
 class SharedFile:
     """The state that all opens of one file have in common."""
 
-    __slots__ = ("doomed_by", "key", "locks", "opens", "sync_failed", "waiters")
+    __slots__ = ("doomed_by", "key", "locks", "opens", "oplocks", "sync_failed", "waiters")
 
     def __init__(self, key: FileKey) -> None:
         self.key = key
         self.opens: list[FileOpen] = []
         self.locks = RangeLocks()
+        self.oplocks: Oplocks[FileOpen] = Oplocks()
         self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
         self.waiters: list[Event] = []  # requests that want a range which was locked when they asked
         self.sync_failed = False  # a flush failed: what was written may be lost, and later flushes must say so
@@ -54,6 +56,10 @@ class SharedFile:
                 granted_access, share_access, other.granted_access, other.share_access
             ):
                 raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
+
+    def is_sole(self, opened: "FileOpen") -> bool:
+        """Whether all other opens are stat opens, so that this one may cache as if it were alone."""
+        return all(other is opened or is_stat_open(other.granted_access) for other in self.opens)
 
     def wake_waiters(self) -> None:
         """A range may have become free: let every waiting LOCK try again, in the order they came."""
@@ -114,10 +120,10 @@ class SharedFiles:
         """The name of a file without opens was removed, or could not be."""
         self._by_key.pop(shared.key, None)
 
-    def below(self, share: "Share", path: str) -> bool:
-        """Whether anything inside the directory `path` is open; directories with open files cannot be renamed."""
+    def find_below(self, share: "Share", path: str) -> "FileOpen | None":
+        """Something inside the directory `path` that is open; directories with open files cannot be renamed."""
         prefix = path + "/"
-        return any(opened.path.startswith(prefix) for opened in self._of(share))
+        return next((opened for opened in self._of(share) if opened.path.startswith(prefix)), None)
 
     def move(self, share: "Share", old: str, new: str) -> None:
         """A name changed: bring the paths of what is open along."""

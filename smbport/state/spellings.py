@@ -20,7 +20,7 @@ from smbport.state.names import fold, name_for_wire
 
 __all__ = ["MAX_NAMES", "Spellings"]
 
-MAX_NAMES: Final = 1_000_000  # in one share, about 64 bytes each; beyond that, directories used least go
+MAX_NAMES: Final = 1_000_000  # in one share, about 64 bytes each, and one per directory; then directories go
 
 
 class _Directory:
@@ -59,25 +59,35 @@ class Spellings:
             return
         self.forget(directory.key)
         self._directories[directory.key] = _Directory(_stamp(directory), hashes)
-        self._names += len(hashes)
-        while self._names > MAX_NAMES:
-            self.forget(next(iter(self._directories)))
+        self._names += 1 + len(hashes)
+        self._make_room()
 
     def follow(self, before: Stat, after: Stat, added: str | None = None) -> None:
         """This server changed the directory from one state to the other, adding a name or only removing some."""
         known = self._directories.get(before.key)
         if known is None or known.stamp != _stamp(before):
             return
-        if added is not None:
-            known.hashes.add(_hash(added))
+        if added is not None and (name := _hash(added)) not in known.hashes:
+            known.hashes.add(name)
             self._names += 1
         known.stamp = _stamp(after)
+        self._make_room()
 
     def forget(self, key: FileKey) -> None:
         """Drop a directory."""
         known = self._directories.pop(key, None)
         if known is not None:
-            self._names -= len(known.hashes)
+            self._names -= 1 + len(known.hashes)
+
+    def _make_room(self) -> None:
+        """Let go of directories while there are too many names; threads may have miscounted, so never rely on it."""
+        if self._names <= MAX_NAMES:
+            return
+        for key in list(self._directories):
+            self.forget(key)
+            if self._names <= MAX_NAMES:
+                return
+        self._names = 0
 
 
 def _stamp(directory: Stat) -> tuple[int, int]:

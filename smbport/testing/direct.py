@@ -117,12 +117,13 @@ class DirectConnection:
         replies: list[bytes] = []
         for waiter in list(self.waiting):
             over = expire and waiter.step.timeout_s is not None
-            if not (waiter.cancelled or waiter.step.event.is_set() or over):
+            cancelled = waiter.cancelled and waiter.step.interim  # a silent wait cannot be cancelled
+            if not (cancelled or waiter.step.event.is_set() or over):
                 continue
             self.waiting.remove(waiter)
             step: Step | None
             try:
-                if waiter.cancelled and waiter.step.interim:
+                if cancelled:
                     step = waiter.handler.throw(StatusError(Status.CANCELLED))
                 else:
                     step = waiter.handler.send(waiter.step.event.is_set())

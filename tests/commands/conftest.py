@@ -1,6 +1,6 @@
-"""A share in memory with handlers that are driven by hand, one request at a time."""
+"""A share in memory: with handlers that are driven by hand (`Share`), and behind whole connections (`Wire`)."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -12,7 +12,7 @@ from smbport.commands.query_directory import query_directory
 from smbport.commands.query_info import query_info
 from smbport.commands.set_info import set_info
 from smbport.commands.steps import Blocking, Step
-from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Volume
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Account, Stat, Volume
 from smbport.security.auth import Authenticator
 from smbport.state.connection import Connection
 from smbport.state.open import FileOpen, Open
@@ -21,10 +21,12 @@ from smbport.state.session import Session
 from smbport.state.settings import Settings, ShareSettings
 from smbport.state.tree import TreeConnect
 from smbport.testing.calls import wrap
-from smbport.testing.direct import PlainEvent
+from smbport.testing.client import Client, DirectLink, FileId
+from smbport.testing.direct import DirectConnection, PlainEvent, new_server
 from smbport.testing.faults import Faults
 from smbport.testing.memory import MemoryPlatform
-from smbport.wire.constants import Access, Dialect, InfoType
+from smbport.users import MemoryUsers
+from smbport.wire.constants import Access, CreateDisposition, Dialect, InfoType
 from smbport.wire.directory import QueryDirectoryRequest, pack_query_directory_request
 from smbport.wire.fscc_directory import DirectoryEntry, parse_directory_entries
 from smbport.wire.header import HEADER_SIZE, Header
@@ -39,6 +41,8 @@ from smbport.wire.info import (
 from smbport.wire.status import Status, StatusError, status_name
 
 START_NS = 1_700_000_000 * 10**9
+
+# Handlers by hand -----------------------------------------------------------------------------------------------
 
 
 class Share:
@@ -218,3 +222,158 @@ def _refused(status: int) -> Iterator[None]:
     with pytest.raises(StatusError) as caught:
         yield
     assert status_name(caught.value.status) == status_name(status)
+
+
+# Whole connections ----------------------------------------------------------------------------------------------
+
+
+class Wire:
+    """A server with one share `s`, whose files clients reach through frames and tests directly."""
+
+    def __init__(
+        self,
+        *,
+        share: Mapping[str, object] | None = None,
+        accounts: Iterable[Account] = (),
+        groups: Mapping[str, int] | None = None,
+        capacity: int = 1 << 40,
+        **settings: object,
+    ) -> None:
+        """`share` alters the settings of the share, other keywords those of the server."""
+        self.faults = Faults()
+        self.memory = MemoryPlatform(accounts=accounts, groups=groups or {}, capacity=capacity)
+        self.volume = self.memory.open_volume("v")
+        of_share: dict[str, Any] = {"name": "s", "path": "v", "run_as": "server", **(share or {})}
+        of_server: dict[str, Any] = {"shares": (ShareSettings(**of_share),), **settings}
+        self.users = MemoryUsers({"u": "p", "other": "q"})
+        self.server = new_server(
+            Settings(server_guid=bytes(range(16)), **of_server), self.faults.wrap(self.memory), self.users
+        )
+
+    def client(self, *, address: str = "192.0.2.1") -> "Peer":
+        """A connection on which nothing was said."""
+        return Peer(DirectConnection(self.server, address))
+
+    def connect(
+        self, user: str = "u", password: str = "p", *, dialect: int = Dialect.SMB_3_1_1, share: str | None = "s"
+    ) -> "Peer":
+        """A connection that is logged on and has a tree, unless `share` is None."""
+        peer = self.client()
+        peer.negotiate([dialect])
+        peer.log_on(user, password)
+        if share is not None:
+            peer.tree = peer.tree_connect(share)
+        return peer
+
+    def make(self, path: str, data: bytes = b"", *, mode: int = 0o644, dos_attributes: int | None = None) -> None:
+        """A file, made behind the server's back."""
+        file = self.volume.create(path, ACCESS_WRITE, mode)
+        file.write_at(0, data)
+        if dos_attributes is not None:
+            file.set_marks(dos_attributes, None)
+        file.close()
+
+    def make_directory(self, path: str, *, mode: int = 0o755) -> None:
+        self.volume.make_directory(path, mode).close()
+
+    def stat(self, path: str) -> Stat:
+        return self.volume.stat(path)
+
+    def content(self, path: str) -> bytes | None:
+        """What a file holds; None if there is none."""
+        try:
+            node = self.volume.open(path, ACCESS_READ)
+        except FileNotFoundError:
+            return None
+        assert not node.is_directory
+        data = node.read_at(0, 1 << 20)
+        node.close()
+        return data
+
+    def names(self, path: str = "") -> list[str]:
+        """What is in a directory, sorted."""
+        directory = self.volume.open(path, ACCESS_READ)
+        assert directory.is_directory
+        found = sorted(entry.name for entry in directory.entries(10000, stat=False))
+        directory.close()
+        return found
+
+    def check_nothing_is_open(self) -> None:
+        """No open, no shared state and no handle of the platform is left."""
+        assert self.server.open_count == 0
+        assert len(self.server.files) == 0
+        assert self.memory.open_handles == 0
+
+
+class Peer(Client):
+    """A client with a tree, and with ways to say what honest ones do not."""
+
+    def __init__(self, connection: DirectConnection) -> None:
+        super().__init__(DirectLink(connection))
+        self.connection = connection
+        self.tree = 0
+
+    def open(self, name: str, access: int = Access.GENERIC_ALL, **keywords: Any) -> FileId:
+        """CREATE in this client's tree; the file must exist."""
+        return self.create(self.tree, name, access=access, **keywords)
+
+    def make(self, name: str, access: int = Access.GENERIC_ALL, **keywords: Any) -> FileId:
+        """CREATE of what is not there yet."""
+        return self.create(self.tree, name, access=access, disposition=CreateDisposition.CREATE, **keywords)
+
+    def status(self, command: int, body: bytes) -> int:
+        """How a request ends; what it asks for is worth at most one credit."""
+        return self.ask(command, body, tree_id=self.tree)[0].status
+
+    def frames(self, message: bytes | bytearray, *, plain: bool = False) -> list[tuple[Header, bytes]]:
+        """The replies that come at once to one message, `plain` unless it is signed or sealed; none is awaited."""
+        sent = bytes(message) if plain else self.protect(bytearray(message))
+        return [(Header.unpack_from(frame), frame) for frame in self.connection.receive(sent)]
+
+    def send(self, command: int, body: bytes, **keywords: int) -> list[tuple[Header, bytes]]:
+        """The same with a message in this client's tree."""
+        return self.frames(self.message(command, body, tree_id=self.tree, **keywords))
+
+    def lie(self, command: int, body: bytes, *, least: int, fields: Sequence["Field"] = ()) -> set[int]:
+        """The statuses of requests like this one that do not hold what they say; see `lies`."""
+        return {self.status(command, bad) for bad in lies(body, least=least, fields=fields)}
+
+
+Field = tuple[int, int, int, int]  # where in a body an offset stands, its width in bytes; a length, its width
+
+
+def lies(body: bytes, *, least: int, fields: Sequence[Field] = ()) -> Iterator[bytes]:
+    """StructureSize is wrong; the end comes after each even number of bytes below `least`; each field in four ways."""
+    size = int.from_bytes(body[:2], "little")
+    for wrong in (0, size - 1, size + 1, 0xFFFF):
+        yield wrong.to_bytes(2, "little") + body[2:]
+    for end in range(0, least, 2):
+        yield body[:end]
+    for offset_at, offset_width, length_at, length_width in fields:
+        real = int.from_bytes(body[length_at : length_at + length_width], "little")
+        assert real, "a field of no bytes cannot lie"
+        offset = int.from_bytes(body[offset_at : offset_at + offset_width], "little")
+        behind = HEADER_SIZE + len(body)
+        # Inside the header, behind the end, longer than the message, and past the end of the numbers themselves.
+        pairs = ((HEADER_SIZE - 8, real), (behind, real), (offset, behind), ((1 << 8 * offset_width) - 1, real))
+        for bad_offset, bad_length in pairs:
+            bad = bytearray(body)
+            bad[offset_at : offset_at + offset_width] = bad_offset.to_bytes(offset_width, "little")
+            bad[length_at : length_at + length_width] = bad_length.to_bytes(length_width, "little")
+            yield bytes(bad)
+
+
+@pytest.fixture
+def new_wire() -> Callable[..., Wire]:
+    return Wire
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def peer(wire: Wire) -> Peer:
+    """A client of the fixture `wire`, logged on as u, on the share s."""
+    return wire.connect()

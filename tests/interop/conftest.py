@@ -39,6 +39,7 @@ PROJECT = Path(__file__).parents[2]
 class Served:
     """A running server, and how to get in."""
 
+    host: str
     port: int
     directory: Path  # holds the directories of the shares, each named as its share
     process: subprocess.Popen[str]
@@ -109,7 +110,7 @@ class Serve:
             process.stdin.flush()
         greeting = process.stdout.readline()
         found = re.search(rf"serves on {host}:(\d+)", greeting)
-        served = Served(int(found[1]) if found else 0, directory, process, log_file)
+        served = Served(host, int(found[1]) if found else 0, directory, process, log_file)
         self.started.append(served)
         assert found, f"{greeting}{served.log()}"
         link = SocketLink.connect(host, served.port)
@@ -148,6 +149,26 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         served.stop()
 
 
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for all tests of a module."""
+    starter = Serve(tmp_path_factory.mktemp("servers"))
+    yield starter
+    for served in starter.started:
+        served.stop()
+
+
+@pytest.fixture
+def standard_address() -> str:
+    """An address of this host where port 445 is free, for tools that insist on that port."""
+    host = "127.{}.{}.{}".format(*(os.getpid() % 2**24).to_bytes(3))
+    try:
+        socket.create_server((host, 445)).close()
+    except OSError as error:
+        pytest.skip(f"port 445 cannot be had: {error.strerror}")
+    return host
+
+
 @pytest.fixture
 def server(serve: Serve) -> Served:
     """A server with the defaults and one share, `data`."""
@@ -161,9 +182,9 @@ class Relay:
     """Passes TCP on to a server and keeps what it saw: what was really negotiated, and whether it was sealed."""
 
     def __init__(self, server: Served) -> None:
-        self.user, self.password = server.user, server.password
+        self.host, self.user, self.password = server.host, server.user, server.password
         self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.host, 0))
         self.port = self._listener.getsockname()[1]
         self._heard: list[tuple[bytearray, bytearray]] = []  # per connection: from the client, from the server
         self._sockets = [self._listener]
@@ -176,7 +197,7 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._server.port))
+            server = socket.create_connection((self.host, self._server.port))
             heard = bytearray(), bytearray()
             self._heard.append(heard)
             self._sockets += [client, server]
@@ -269,7 +290,7 @@ class SmbClient:
         """The command line."""
         credentials = f"{user or server.user}%{password or server.password}"
         return [
-            "smbclient", f"//127.0.0.1/{share}", "--configfile=/dev/null", f"--port={server.port}",
+            "smbclient", f"//{server.host}/{share}", "--configfile=/dev/null", f"--port={server.port}",
             f"--user={credentials}", *options, f"--command={';'.join(commands)}",
         ]  # fmt: skip
 

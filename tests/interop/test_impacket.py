@@ -122,25 +122,6 @@ def test_a_long_listing(server):
         assert names(connection) == expected
 
 
-def test_byte_range_locks(server):
-    server.path("file").write_bytes(bytes(100))
-    with connected(server) as one, connected(server) as two:
-        trees = [connection.connectTree("data") for connection in (one, two)]
-        files = [
-            connection.openFile(tree, "file", shareMode=7) for connection, tree in zip((one, two), trees, strict=True)
-        ]
-        lock = impacket.smb3structs.SMB2_LOCK_ELEMENT()
-        lock["Offset"], lock["Length"], lock["Flags"] = 10, 10, 0x12  # exclusive, fail at once
-        one.getSMBServer().lock(trees[0], files[0], [lock])
-        with refused(Status.FILE_LOCK_CONFLICT):
-            two.writeFile(trees[1], files[1], b"x", 15)
-        two.writeFile(trees[1], files[1], b"x", 20)
-        lock["Flags"] = 4  # unlock
-        one.getSMBServer().lock(trees[0], files[0], [lock])
-        two.writeFile(trees[1], files[1], b"x", 15)
-    assert server.path("file").read_bytes() == bytes(15) + b"x" + bytes(4) + b"x" + bytes(79)
-
-
 def test_remote_procedure_calls(serve):
     server = serve(server={"server_name": "OFFICE", "comment": "Ours"}, shares={"data": {"comment": "What we share"}})
     with connected(server) as connection:

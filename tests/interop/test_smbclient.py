@@ -5,7 +5,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import subprocess
 from datetime import UTC, datetime
 
@@ -431,20 +430,14 @@ def test_smbget(server, tool, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("smbcacls") is None, reason="smbcacls is not installed")
-def test_smbcacls(serve, tool):
-    """It knows no port but the standard one."""
-    host = "127.{}.{}.{}".format(*(os.getpid() % 2**24).to_bytes(3))  # where nobody else has it
-    try:
-        socket.create_server((host, 445)).close()
-    except OSError as error:
-        pytest.skip(f"port 445 cannot be had: {error.strerror}")
-    server = serve(host=host, port=445)
+def test_smbcacls(serve, tool, standard_address):
+    server = serve(host=standard_address, port=445)
     server.path("file").touch()
     server.path("file").chmod(0o640)
 
     def smbcacls(*options):
         credentials = f"--user={server.user}%{server.password}"
-        done = tool(["smbcacls", "--configfile=/dev/null", credentials, *options, f"//{host}/data", "file"])
+        done = tool(["smbcacls", "--configfile=/dev/null", credentials, *options, f"//{server.host}/data", "file"])
         assert done.returncode == 0, done
         return done.stdout
 

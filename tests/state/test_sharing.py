@@ -138,63 +138,72 @@ class Names(RuleBasedStateMachine):
         self.world = world
         session = world.session()
         self.trees = [world.tree(session, name) for name in ("data", "more")]
-        self.model = {}  # open -> (share number, parts)
+        self.alive = {}  # open -> (share number, parts)
         self.doomed = {}  # the same, of those that are closed while their name is still to go
 
-    @rule(number=st.integers(0, 1), path=paths, inode=st.integers(1, 3), delete=st.booleans())
-    def open(self, number, path, inode, delete):
-        shared = self.world.server.files.find(FileKey(1, inode))
-        if shared is not None and shared.delete_pending:
-            return
-        opened = self.world.open(self.trees[number], path, inode=inode)
-        opened.delete_on_close = delete
-        self.model[opened] = (number, path.split("/"))
+    def known(self):
+        return self.alive | self.doomed
 
-    @precondition(lambda self: self.model)
+    @rule(number=st.integers(0, 1), path=paths, inode=st.integers(1, 3))
+    def open(self, number, path, inode):
+        shared = self.world.server.files.find(FileKey(1, inode))
+        if shared is None or not shared.delete_pending:
+            opened = self.world.open(self.trees[number], path, inode=inode)
+            self.alive[opened] = (number, path.split("/"))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), when_closed=st.booleans())
+    def mark(self, data, when_closed):
+        opened = data.draw(st.sampled_from(list(self.alive)))
+        if when_closed:
+            opened.delete_on_close = True
+        else:
+            self.doomed.pop(opened.shared.doomed_by, None)
+            opened.shared.doomed_by = opened
+
+    @precondition(lambda self: self.alive)
     @rule(data=st.data())
     def close(self, data):
-        opened = data.draw(st.sampled_from(list(self.model)))
-        where = self.model.pop(opened)
-        others = [other for other in self.model if other.shared is opened.shared]
+        opened = data.draw(st.sampled_from(list(self.alive)))
+        where = self.alive.pop(opened)
+        shared = opened.shared
+        if opened.delete_on_close:
+            self.doomed.pop(shared.doomed_by, None)
         doomed = self.world.server.close_open(opened)
-        assert opened.shared.delete_pending or not opened.delete_on_close
-        if others or not opened.shared.delete_pending:
-            assert doomed is None
-            if opened.delete_on_close:
-                opened.shared.doomed_by = None  # somebody took it back
-        else:
-            assert doomed is opened
-            self.doomed[doomed] = where
+        if shared.doomed_by is opened:
+            self.doomed[opened] = where
+        assert shared.doomed_by is opened or not opened.delete_on_close
+        last = not any(other.shared is shared for other in self.alive)
+        assert doomed is (shared.doomed_by if last else None)
 
-    @precondition(lambda self: self.doomed)
-    @rule(data=st.data())
-    def delete_name(self, data):
-        doomed = data.draw(st.sampled_from(list(self.doomed)))
-        del self.doomed[doomed]
-        self.world.server.files.forget(doomed.shared)
+    @rule()
+    def delete_names(self):
+        for doomed in list(self.doomed):
+            if not doomed.shared.opens:
+                del self.doomed[doomed]
+                self.world.server.files.forget(doomed.shared)
 
     @rule(number=st.integers(0, 1), old=paths, new=paths)
     def move(self, number, old, new):
         files, share = self.world.server.files, self.trees[number].share
         old_parts, new_parts = old.split("/"), new.split("/")
         length = len(old_parts)
-        known = [path for at, path in (self.model | self.doomed).values() if at == number]
-        below = [path for path in known if path[:length] == old_parts and len(path) > length]
+        here = [path for at, path in self.known().values() if at == number]
+        below = [path for path in here if path[:length] == old_parts and len(path) > length]
         assert files.below(share, old) is bool(below)
         files.move(share, old, new)
-        for path in known:
+        for path in here:
             if path[:length] == old_parts:
                 path[:length] = new_parts
 
     @invariant()
     def paths_are_right(self):
-        for opened, (_, path) in (self.model | self.doomed).items():
+        for opened, (_, path) in self.known().items():
             assert opened.path == "/".join(path)
 
     @invariant()
     def as_many_files(self):
-        keys = {opened.shared.key for opened in self.model | self.doomed}
-        assert len(self.world.server.files) == len(keys)
+        assert len(self.world.server.files) == len({opened.shared.key for opened in self.known()})
 
 
 def test_names_follow_renames(new_world):

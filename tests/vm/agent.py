@@ -41,7 +41,7 @@ def _run(module: ModuleType, request: Mapping, port: int) -> None:
     try:
         os.chdir(request["folder"])
         answer["result"] = getattr(module, request["function"])(*request["arguments"])
-    except BaseException:  # whatever it is, the host wants to see it
+    except BaseException:  # noqa: BLE001 - whatever it is, the host wants to see it
         answer["error"] = traceback.format_exc()
     sys.stdout.flush()
     answer["output"] = os.pread(output, 1 << 20, 0).decode(errors="replace")

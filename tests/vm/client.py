@@ -15,7 +15,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -90,8 +90,8 @@ def write_side_by_side(writers: int, size: int) -> list[int]:
     return [_status(child) for child in children]
 
 
-def append_side_by_side(writers: int, lines: int) -> None:
-    """One process after another appends to the same file through its own handle."""
+def append_in_turns(writers: int, lines: int) -> None:
+    """Append to one file through several handles, a line each in turn."""
     files = [open("log", "ab", buffering=0) for _ in range(writers)]  # noqa: SIM115
     for number in range(lines):
         files[number % writers].write(b"%06d\n" % number)
@@ -127,8 +127,13 @@ def copy_on_server(name: str, new_name: str) -> int:
         return copied
 
 
-def punch(name: str, offset: int, size: int) -> None:
-    subprocess.run(["fallocate", "--punch-hole", "--offset", str(offset), "--length", str(size), name], check=True)
+def punch(name: str, offset: int, size: int) -> str:
+    """The name of the error; "" for none."""
+    command = ["fallocate", "--punch-hole", "--offset", str(offset), "--length", str(size), name]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if "mode is unsupported" in done.stderr:
+        return errno.errorcode[errno.EOPNOTSUPP]
+    return done.stderr
 
 
 def fio(*options: str) -> str:
@@ -207,12 +212,11 @@ def write_text(name: str, text: str) -> str:
 
 
 def use_unlinked(name: str) -> list[str]:
-    """A file removed while it is open goes on until it is closed.  Returns what the folder holds then."""
+    """A file removed while it is open goes on until it is closed.  Returns what the folder holds after."""
     with open(name, "w+") as file:
         file.write("before ")
         file.flush()
         os.unlink(name)
-        assert not os.path.exists(name)
         file.write("after")
         file.seek(0)
         assert file.read() == "before after"
@@ -339,7 +343,8 @@ def hold_open(name: str, before: str, after: str) -> str:
     """Writes before and after the other end of two FIFOs is opened; returns what the file holds."""
     with open(name, "w+") as file:
         file.write(before)
-        os.fsync(file.fileno() if not file.flush() else -1)
+        file.flush()
+        os.fsync(file.fileno())
         _meet("/run/held")
         _meet("/run/go")
         file.write(after)

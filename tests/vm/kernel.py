@@ -129,7 +129,7 @@ def pack_initrd(kernel: Kernel, busybox: Path, program: Sequence[str]) -> bytes:
 def _load_order(kernel: Kernel, names: Sequence[str]) -> list[bytes]:
     """The modules, each after those that it depends on; what is built into the kernel needs none."""
     paths = {_module_name(path.name): path for path in kernel.modules.rglob("*.ko*")}
-    built_in = {_module_name(line.rpartition("/")[2]) for line in (kernel.modules / "modules.builtin").open()}
+    built_in = {_module_name(Path(line).name) for line in (kernel.modules / "modules.builtin").read_text().split()}
     loaded: dict[str, bytes] = {}
 
     def load(name: str) -> None:
@@ -151,7 +151,7 @@ def _load_order(kernel: Kernel, names: Sequence[str]) -> list[bytes]:
 
 
 def _module_name(file_name: str) -> str:
-    return file_name.strip().partition(".ko")[0].replace("-", "_")
+    return file_name.partition(".ko")[0].replace("-", "_")
 
 
 def _entry(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final, Self
 __all__ = ["PASSWORD", "USER", "Server"]
 
 USER: Final = "tester"
-PASSWORD: Final = "open, sesame"  # noqa: S105
+PASSWORD: Final = "open, sesame"
 STOP_TIMEOUT_S: Final = 30.0
 ROOT: Final = Path(__file__).parents[2]
 

@@ -1,0 +1,117 @@
+"""smbport.state.connection: sessions reachable from here, and requests in progress."""
+
+import pytest
+
+from smbport.state.connection import Connection, Running
+from smbport.state.session import Session
+from smbport.wire.constants import Dialect
+
+
+@pytest.fixture
+def connection(world):
+    return world.connection()
+
+
+def test_a_new_connection_has_agreed_on_nothing(world, connection):
+    assert (connection.server, connection.address) == (world.server, "192.0.2.1")
+    assert (connection.negotiated, connection.dialect, connection.cipher) == (False, 0, None)
+    assert connection.window.outstanding == 1
+    assert connection.preauth.value == bytes(64)
+    assert not connection.has_session()
+    assert not connection.has_opens()
+    assert connection.sessions_lost() == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "counts"),
+    [
+        (0, False),
+        (Dialect.SMB_2_0_2, False),
+        (Dialect.SMB_2_1, True),
+        (Dialect.SMB_3_0, True),
+        (Dialect.SMB_3_0_2, True),
+        (Dialect.SMB_3_1_1, True),
+        (Dialect.WILDCARD, False),
+    ],
+)
+def test_when_the_credit_charge_counts(connection, dialect, counts):
+    connection.dialect = dialect
+    assert connection.multi_credit is counts
+
+
+def test_a_logon_that_is_not_complete_is_no_session(world, connection):
+    session = Session(world.server, 5)
+    channel = world.channel(session, connection)
+    assert not connection.has_session()
+    channel.signer = object()
+    assert connection.has_session()
+
+
+def test_a_session_without_a_key_counts_as_well(world, connection):
+    world.channel(world.session("", "anonymous"), connection)
+    assert connection.has_session()
+
+
+def test_opens_of_its_sessions(world, connection):
+    session = world.session()
+    tree = world.tree(session)
+    opened = world.open(tree)
+    assert not connection.has_opens()
+    world.channel(session, connection)
+    assert connection.has_opens()
+    world.server.close_open(opened)
+    assert not connection.has_opens()
+
+
+def run(connection, message_id, session, cancelled):
+    """A request in progress; when it is cancelled it ends at once, as a handler may."""
+
+    def cancel():
+        cancelled.append(message_id)
+        del connection.running[message_id]
+
+    connection.running[message_id] = running = Running(message_id, session, cancel)
+    assert running.async_id == 0
+
+
+def test_requests_of_one_session_are_cancelled(world, connection):
+    ann, bob = world.session("ann"), world.session("bob")
+    cancelled = []
+    for message_id, session in enumerate((None, ann, bob, ann)):
+        run(connection, message_id, session, cancelled)
+    connection.cancel_requests(ann)
+    assert cancelled == [1, 3]
+    connection.cancel_requests(ann)
+    assert sorted(connection.running) == [0, 2]
+
+
+def test_all_requests_are_cancelled(world, connection):
+    cancelled = []
+    for message_id, session in enumerate((None, world.session())):
+        run(connection, message_id, session, cancelled)
+    connection.cancel_requests()
+    assert cancelled == [0, 1]
+
+
+def test_the_end_loses_sessions_that_have_no_other_connection(world, connection):
+    other = world.connection("192.0.2.2")
+    here, both, there = (world.session(name) for name in ("here", "both", "there"))
+    for session in (here, both):
+        world.channel(session, connection)
+    for session in (both, there):
+        world.channel(session, other)
+    assert connection.sessions_lost() == [here]
+    assert connection.channels == {}
+    assert connection.sessions_lost() == []
+    assert [channel.connection for channel in both.channels] == [other]
+    assert set(other.sessions_lost()) == {both, there}
+
+
+def test_a_channel_that_was_never_joined_to_its_session(world, connection):
+    """A bind in progress is known to the connection only; when it ends, the session keeps its own channels."""
+    session = world.session()
+    kept = world.channel(session, Connection(world.server, "192.0.2.2"))
+    world.channel(session, connection)
+    session.channels.pop()
+    assert connection.sessions_lost() == []
+    assert session.channels == [kept]

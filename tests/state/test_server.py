@@ -1,0 +1,265 @@
+"""smbport.state.server: shares, ids, limits, and the life of an open."""
+
+import errno
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from smbport.platform import FileKey
+from smbport.state.server import Runtime, Server
+from smbport.state.settings import Settings, ShareSettings
+from smbport.wire.constants import CreateOption
+from smbport.wire.status import Status, StatusError
+
+# Shares ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "found"), [("data", "data"), ("DaTa", "data"), ("More", "more"), ("ipc$", "IPC$")])
+def test_shares_are_found_without_case(world, name, found):
+    assert world.server.find_share(name).name == found
+
+
+@pytest.mark.parametrize("name", ["", "dat", "data ", "data$", "C$", "ADMIN$"])
+def test_other_shares_are_not_there(world, name):
+    assert world.server.find_share(name) is None
+
+
+def test_the_pipes_are_there_without_a_volume(world):
+    assert world.server.find_share("IPC$") is world.server.ipc
+    assert world.server.ipc.volume is None
+    assert "IPC$" not in world.server.shares
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/srv/x"), "No such file or directory"),
+        (OSError("the tape is rewinding"), "the tape is rewinding"),
+    ],
+)
+def test_a_share_that_cannot_be_served_is_named(error, said):
+    def open_volume(path):
+        assert path == "/srv/x"
+        raise error
+
+    runtime = Runtime(now_ns=lambda: 0, random_bytes=bytes, new_event=object)
+    settings = Settings(shares=(ShareSettings(name="photos", path="/srv/x"),))
+    with pytest.raises(type(error)) as caught:
+        Server(settings, SimpleNamespace(open_volume=open_volume), None, runtime)
+    assert caught.value.errno == error.errno
+    for part in ("photos", "/srv/x", said):
+        assert part in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+# Ids ------------------------------------------------------------------------------------------------------------
+
+
+def test_session_ids_are_random_and_free(new_world):
+    def draw(*values):
+        left = iter(values)
+        return lambda length: next(left).to_bytes(length, "little")
+
+    world = new_world(random_bytes=draw(0, 0, 0xFFFFFFFF, 7, 7, 8))
+    assert world.session().session_id == 7
+    assert world.server.new_session_id() == 8
+
+
+def test_file_ids_are_never_used_twice(world):
+    ids = [world.server.new_file_id() for _ in range(1000)]
+    for values in zip(*ids, strict=True):
+        assert len(set(values)) == 1000
+        assert not {0, (1 << 64) - 1} & set(values)
+
+
+def test_file_ids_of_two_runs_differ(new_world):
+    seeds = count(1000)
+    worlds = [new_world(random_bytes=lambda length: next(seeds).to_bytes(length, "little")) for _ in range(2)]
+    one, other = ({world.server.new_file_id() for _ in range(1000)} for world in worlds)
+    assert not one & other
+
+
+@pytest.mark.parametrize("seed", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_no_seed_makes_a_reserved_id(new_world, seed):
+    world = new_world(random_bytes=lambda length: seed[:length])
+    for _ in range(10):
+        assert not {0, (1 << 64) - 1} & set(world.server.new_file_id())
+
+
+def test_the_start_is_remembered(world):
+    assert world.server.start_ns == 17
+    assert world.server.bugs == 0
+
+
+# Limits ---------------------------------------------------------------------------------------------------------
+
+
+def refused(world, session):
+    with pytest.raises(StatusError) as caught:
+        world.server.check_room_for_open(session)
+    return caught.value.status == Status.TOO_MANY_OPENED_FILES
+
+
+def test_a_session_has_room_for_so_many_opens(new_world):
+    world = new_world(opens_per_session=2)
+    ann, bob = world.session("ann"), world.session("bob")
+    tree = world.tree(ann)
+    first = world.open(tree)
+    world.server.check_room_for_open(ann)
+    world.open_pipe(tree)
+    assert refused(world, ann)
+    world.server.check_room_for_open(bob)
+    world.server.close_open(first)
+    world.server.check_room_for_open(ann)
+
+
+def test_the_server_has_room_for_so_many_opens(new_world):
+    world = new_world(opens=2)
+    ann, bob = world.session("ann"), world.session("bob")
+    first = world.open(world.tree(ann))
+    world.open(world.tree(bob))
+    assert refused(world, ann)
+    assert refused(world, bob)
+    world.server.close_open(first)
+    world.server.check_room_for_open(bob)
+
+
+def test_the_throttle_has_its_limit_from_the_settings(new_world):
+    throttle = new_world(failed_logons_pending_per_address=2).server.throttle
+    assert [throttle.enter("192.0.2.1") for _ in range(3)] == [True, True, False]
+
+
+# The life of an open --------------------------------------------------------------------------------------------
+
+
+def test_a_pinned_open_keeps_its_handle_until_the_last_request_ends(world):
+    opened = world.open(world.tree(world.session()))
+    opened.pins = 2
+    assert world.server.close_open(opened) is None
+    assert opened.closed
+    assert world.server.files.find(FileKey(1, 1)) is None
+    world.server.unpin(opened)
+    assert opened.node.closed == 0
+    world.server.unpin(opened)
+    assert opened.node.closed == 1
+
+
+def test_a_request_that_ends_before_the_close_keeps_nothing(world):
+    opened = world.open(world.tree(world.session()))
+    opened.pins = 1
+    world.server.unpin(opened)
+    assert opened.node.closed == 0
+    world.server.close_open(opened)
+    assert opened.node.closed == 1
+
+
+def test_requests_that_wait_for_a_lock_are_woken_by_any_close(world):
+    tree = world.tree(world.session())
+    holder, waiter = world.open(tree), world.open(tree)
+    assert holder.shared.locks.try_lock(holder, 0, 1, exclusive=True)
+    for opened in (holder, waiter):
+        event = world.Event()
+        opened.shared.waiters.append(event)
+        world.server.close_open(opened)
+        assert event.is_set()
+    assert len(opened.shared.locks) == 0
+
+
+def test_a_mark_on_the_file_counts_when_the_last_open_goes(world):
+    tree = world.tree(world.session())
+    one, other = world.open(tree, "one"), world.open(tree, "other")
+    one.shared.doomed_by = other
+    assert world.server.close_open(other) is None
+    assert world.server.close_open(one) is other
+
+
+class Opens(RuleBasedStateMachine):
+    """The model is a list of opens, each with what should be true of it."""
+
+    def __init__(self, world):
+        super().__init__()
+        self.world = world
+        self.server = world.server
+        self.trees = [world.tree(world.session(name)) for name in ("ann", "bob")]
+        self.alive = []
+        self.pinned = []  # closed, and still in use
+        self.released = []
+        self.marked = {}  # inode -> who marked it last
+
+    @rule(tree=st.sampled_from([0, 1]), inode=st.integers(1, 3), delete=st.booleans())
+    def open(self, tree, inode, delete):
+        options = CreateOption.DELETE_ON_CLOSE if delete else 0
+        if inode not in self.marked:
+            self.alive.append(self.world.open(self.trees[tree], f"file{inode}", inode=inode, options=options))
+
+    @rule(tree=st.sampled_from([0, 1]))
+    def open_pipe(self, tree):
+        self.alive.append(self.world.open_pipe(self.trees[tree]))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def pin(self, data):
+        data.draw(st.sampled_from(self.alive)).pins += 1
+
+    @precondition(lambda self: self.alive or self.pinned)
+    @rule(data=st.data())
+    def unpin(self, data):
+        opened = data.draw(st.sampled_from(self.alive + self.pinned))
+        if opened.pins:
+            self.server.unpin(opened)
+            if opened in self.pinned and not opened.pins:
+                self.pinned.remove(opened)
+                self.released.append(opened)
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def close(self, data):
+        opened = data.draw(st.sampled_from(self.alive))
+        self.alive.remove(opened)
+        (self.pinned if opened.pins else self.released).append(opened)
+        expected = None
+        if hasattr(opened, "shared"):
+            inode = opened.shared.key.inode
+            if opened.delete_on_close:
+                self.marked[inode] = opened
+            if not any(getattr(other, "shared", None) is opened.shared for other in self.alive):
+                expected = self.marked.pop(inode, None)
+        doomed = self.server.close_open(opened)
+        assert doomed is expected
+        if doomed is not None:
+            self.server.files.forget(doomed.shared)
+
+    @precondition(lambda self: self.pinned + self.released)
+    @rule(data=st.data())
+    def close_again(self, data):
+        assert self.server.close_open(data.draw(st.sampled_from(self.pinned + self.released))) is None
+
+    @invariant()
+    def opens_are_counted(self):
+        assert self.server.open_count == len(self.alive)
+        for tree in self.trees:
+            mine = {opened.volatile_id: opened for opened in self.alive if opened.tree is tree}
+            assert tree.session.opens == mine
+
+    @invariant()
+    def handles_are_released_once_and_in_time(self):
+        for opened in self.alive + self.pinned + self.released:
+            assert opened.closed is (opened not in self.alive)
+            if hasattr(opened, "node"):
+                assert opened.node.closed == (opened in self.released)
+
+    @invariant()
+    def files_are_those_with_opens(self):
+        keys = {opened.shared.key for opened in self.alive if hasattr(opened, "shared")}
+        assert len(self.server.files) == len(keys)
+        assert all(self.server.files.find(key) for key in keys)
+
+
+def test_the_life_of_opens(new_world):
+    run_state_machine_as_test(
+        lambda: Opens(new_world()), settings=profile(max_examples=50, stateful_step_count=40, deadline=None)
+    )

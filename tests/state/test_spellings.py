@@ -1,0 +1,163 @@
+"""What is remembered of the names in a directory."""
+
+from dataclasses import replace
+
+import pytest
+
+from smbport.platform import FileKey, Kind, Stat
+from smbport.state import spellings
+from smbport.state.names import fold
+from smbport.state.spellings import Spellings
+
+
+def directory(inode: int = 1, *, write_ns: int = 10, change_ns: int = 10) -> Stat:
+    return Stat(
+        key=FileKey(1, inode), kind=Kind.DIRECTORY, size=0, allocated=0, links=2, mode=0o755, uid=0, gid=0,
+        access_ns=0, write_ns=write_ns, change_ns=change_ns, birth_ns=0, dos_attributes=None,
+    )  # fmt: skip
+
+
+def hashes(*names: str) -> set[int]:
+    return {hash(fold(name)) for name in names}
+
+
+@pytest.fixture
+def known() -> Spellings:
+    """A share whose directory 1 was read: it has README and a."""
+    known = Spellings()
+    known.remember(directory(), hashes("README", "a"))
+    return known
+
+
+def test_a_directory_that_was_never_read_may_hold_anything() -> None:
+    assert not Spellings().knows(directory())
+    assert Spellings().may_hold(directory(), "a")
+
+
+def test_what_was_read_is_known_in_every_case(known: Spellings) -> None:
+    assert known.knows(directory())
+    assert known.may_hold(directory(), "readme")
+    assert known.may_hold(directory(), "A")
+    assert not known.may_hold(directory(), "b")
+
+
+def test_names_count_as_clients_see_them(known: Spellings) -> None:
+    known.remember(directory(), hashes("a\uf022b"))
+    assert known.may_hold(directory(), "A:B")
+
+
+@pytest.mark.parametrize("field", ["write_ns", "change_ns"])
+def test_any_change_by_others_makes_it_worthless(known: Spellings, field: str) -> None:
+    changed = replace(directory(), **{field: 11})
+    assert not known.knows(changed)
+    assert known.may_hold(changed, "b")
+
+
+def test_another_directory_is_another_directory(known: Spellings) -> None:
+    assert not known.knows(directory(2))
+
+
+def test_a_name_that_we_add_is_followed(known: Spellings) -> None:
+    after = directory(write_ns=20, change_ns=20)
+    known.follow(directory(), after, "New")
+    assert known.knows(after)
+    assert known.may_hold(after, "NEW")
+    assert not known.may_hold(after, "b")
+    assert not known.knows(directory())
+
+
+def test_a_name_that_we_remove_may_stay_in_doubt(known: Spellings) -> None:
+    after = directory(write_ns=20)
+    known.follow(directory(), after)
+    assert known.knows(after)
+    assert known.may_hold(after, "a")
+
+
+def test_a_change_that_began_from_another_state_is_not_followed(known: Spellings) -> None:
+    """Somebody else changed the directory before we did: their names were not read."""
+    known.follow(directory(write_ns=15), directory(write_ns=20), "New")
+    assert not known.knows(directory(write_ns=20))
+    known.follow(directory(7), directory(7, write_ns=20), "New")
+    assert not known.knows(directory(7, write_ns=20))
+
+
+def test_forget(known: Spellings) -> None:
+    known.forget(FileKey(1, 1))
+    known.forget(FileKey(1, 1))
+    assert not known.knows(directory())
+
+
+def remembered(known: Spellings, count: int) -> list[int]:
+    return [inode for inode in range(1, count + 1) if known.knows(directory(inode))]
+
+
+def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 12)
+    known = Spellings()
+    for inode in range(1, 8):
+        known.remember(directory(inode), hashes("a", "b", "c"))
+    assert remembered(known, 7) == [5, 6, 7], "those that were read last"
+
+
+def test_empty_directories_take_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 3)
+    known = Spellings()
+    for inode in range(1, 8):
+        known.remember(directory(inode), set())
+    assert remembered(known, 7) == [5, 6, 7]
+
+
+def test_names_that_we_add_take_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 5)
+    known = Spellings()
+    for inode in (1, 2):
+        known.remember(directory(inode), hashes("a"))
+    for name in ("b", "c"):
+        known.follow(directory(2), directory(2), name)
+    assert remembered(known, 2) == [2]
+
+
+def test_a_directory_that_outgrows_the_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 2)
+    known = Spellings()
+    known.remember(directory(), hashes("a"))
+    known.follow(directory(), directory(), "b")
+    assert not known.knows(directory())
+
+
+def test_a_directory_larger_than_the_memory_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 2)
+    known = Spellings()
+    known.remember(directory(1), hashes("a"))
+    known.remember(directory(2), hashes("a", "b", "c"))
+    assert remembered(known, 2) == [1]
+
+
+def test_reading_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spellings, "MAX_NAMES", 6)
+    known = Spellings()
+    known.remember(directory(1), hashes("a"))
+    for _ in range(5):
+        known.remember(directory(2), hashes("a", "b", "c"))
+    assert remembered(known, 2) == [1, 2]
+
+
+def test_adding_the_same_name_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a temporary file that is made and removed all day would push every directory out."""
+    monkeypatch.setattr(spellings, "MAX_NAMES", 6)
+    known = Spellings()
+    for inode in (1, 2):
+        known.remember(directory(inode), hashes("a"))
+    for _ in range(50):
+        known.follow(directory(2), directory(2), "same")
+    known.remember(directory(3), set())
+    assert remembered(known, 3) == [1, 2, 3]
+
+
+def test_a_wrong_count_is_got_over() -> None:
+    """Threads count without a lock: a count that is too high must cost a few look-ups, not every one."""
+    known = Spellings()
+    known._names = 2 * spellings.MAX_NAMES
+    known.remember(directory(1), hashes("a"))
+    known.remember(directory(2), hashes("a"))
+    assert remembered(known, 2) == [2]
