@@ -76,8 +76,8 @@ def format_report(results: Mapping[str, Sequence[Round]], versions: Mapping[str,
     machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     lines = [", ".join(f"{name} {version}" for name, version in versions.items()) + f"; {machine}", ""]
     if len(table) > 1:
-        lines += _align(table, [len(group) for group in groups])
-    lines += ["", *memory, *KEY]
+        lines += [*_align(table, [len(group) for group in groups]), ""]
+    lines += [*memory, "", *KEY]
     return "\n".join(lines)
 
 
@@ -107,10 +107,9 @@ def _busy(samples: Sequence[Sample]) -> str:
 
 
 def _memory_line(row: str, rounds: Sequence[Round], names: Sequence[str]) -> str:
-    sizes = {
-        name: median(m.kib_per_connection for one in rounds if isinstance(m := one[name], Memory)) for name in names
-    }
-    return f"{row}: " + ", ".join(f"{name} {size:.1f} KiB" for name, size in sizes.items()) + " per connection\n"
+    """The largest, for in later rounds connections get memory that others have left behind."""
+    sizes = {name: max(m.kib_per_connection for one in rounds if isinstance(m := one[name], Memory)) for name in names}
+    return f"{row}: " + ", ".join(f"{name} {size:.1f} KiB" for name, size in sizes.items()) + " per connection"
 
 
 def _number(value: float) -> str:

@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"smbport: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     except _explained() as error:
         print(f"smbport: {error}", file=sys.stderr)
         return 1
@@ -52,7 +56,7 @@ def _explained() -> tuple[type[Exception], ...]:
     from smbport.registry import PlatformError
     from smbport.users import UserError
 
-    return (Refusal, ConfigError, PlatformError, UserError, OSError)
+    return (Refusal, ConfigError, PlatformError, UserError)
 
 
 # Arguments ------------------------------------------------------------------------------------------------------

@@ -275,6 +275,8 @@ def _message(call: Call, reply: Reply) -> bytearray:
     """Header and body of one response: credits, flags and ids are decided here and nowhere else."""
     header = call.header
     flags = HeaderFlag.SERVER_TO_REDIR | header.flags & _ECHOED_FLAGS
+    if call.chain.sealed is not None or reply.status == Status.PENDING:
+        flags &= ~HeaderFlag.SIGNED  # these are never signed
     if call.async_id:
         flags |= HeaderFlag.ASYNC_COMMAND
         routing = call.async_id

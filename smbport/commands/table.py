@@ -74,7 +74,7 @@ RULES: Final[dict[int, Rule]] = {
     Command.WRITE: Rule(
         WriteRequest, write, opened=True, right=Right(_WRITERS, changes=True), payload=lambda r: r.length
     ),
-    Command.LOCK: Rule(LockRequest, lock, opened=True),
+    Command.LOCK: Rule(LockRequest, lock, opened=True, right=Right(Access.READ_DATA | Access.WRITE_DATA)),
     # Some FSCTLs are asked of no open: the handler consults rights.FSCTLS.
     Command.IOCTL: Rule(
         IoctlRequest,

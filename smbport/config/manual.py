@@ -11,7 +11,8 @@ __all__ = ["DOCS", "Setting", "describe_settings", "reference"]
 
 DOCS: Final = {
     "server.platform": "The port to use, as `smbport platforms` lists them. Without it, the one for this system.",
-    "server.listen": 'Where to listen: `"PORT"`, `"HOST:PORT"` or `"[IPV6]:PORT"`. Without it: every address, port 445 where that is allowed, else 4445.',
+    "server.listen": 'Where to listen: `"PORT"`, `"HOST:PORT"` or `"[IPV6]:PORT"`. '
+    "Without it: every address, port 445 where that is allowed, else 4445.",
     "server.users": "The file of users. Without it, the one that `smbport user` uses.",
     "server.log": "How much to log.",
     "server.server_name": "The name that clients see, and that NTLM is bound to.",

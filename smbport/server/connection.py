@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -17,6 +17,7 @@ from smbport.state.connection import Connection, Running
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
 from smbport.wire.header import SMB1_MAGIC
+from smbport.wire.record import Buffer
 from smbport.wire.status import Disconnect, Status, StatusError
 
 __all__ = ["ClientConnection"]
@@ -38,6 +39,7 @@ class ClientConnection:
         self, server: Server, sock: socket.socket, address: str, pool: BufferPool, threads: trio.CapacityLimiter
     ) -> None:
         self.state = Connection(server, address)
+        self.state.send = self._send
         self.server = server
         self.last_received = trio.current_time()
         self.started = self.last_logged_on = self.last_received
@@ -144,6 +146,11 @@ class ClientConnection:
         self._sender.queue(pack_replies(chain))
         # Chain and calls know each other.  Left alone, they would keep frame and answer until the next collection.
         chain.calls.clear()
+
+    def _send(self, parts: Sequence[Buffer]) -> None:
+        """Something that the client did not ask for; it may come from the task of another connection."""
+        self._sender.queue([*parts])
+        self._sender.flush()
 
     def _on_bug(self, bug: Exception, frame: memoryview) -> None:
         self.server.bugs += 1

@@ -6,9 +6,10 @@ async with smbport.serve({"data": "/srv/data"}, users={"alice": "secret"}) as se
 """
 
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 import trio
@@ -76,20 +77,41 @@ async def serve(
     )
     runtime = Runtime(now_ns=time.time_ns, random_bytes=os.urandom, new_event=trio.Event)
     state = Server(settings, platform, authenticator, runtime)
-    sockets = list(platform.sockets.inherited())
-    if not sockets:
-        sockets = [sock for host, port in listen for sock in platform.sockets.listen(host, port)]
-    addresses = [sock.getsockname()[:2] for sock in sockets]
-    listener = Listener(state)
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(listener.serve, sockets)
-            yield Serving(state, listener, addresses)
-            nursery.cancel_scope.cancel()
-    finally:
+    with ExitStack() as cleanup:
         for share in state.shares.values():
             if share.volume is not None:
-                share.volume.close()
+                cleanup.callback(share.volume.close)
+        sockets = list(platform.sockets.inherited())
+        cleanup.callback(_close, sockets)
+        for host, port in () if sockets else listen:
+            sockets += _listen(platform, host, port)
+        addresses = [sock.getsockname()[:2] for sock in sockets]
+        listener = Listener(state)
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(listener.serve, sockets)
+                yield Serving(state, listener, addresses)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # What the caller's block raises comes out as it is, not in the group that this nursery makes of it.
+            failure = group.exceptions[0] if len(group.exceptions) == 1 else group
+        if failure is not None:
+            raise failure
+
+
+def _listen(platform: Platform, host: str | None, port: int) -> Sequence[socket.socket]:
+    try:
+        return platform.sockets.listen(host, port)
+    except OSError as error:
+        where = f"port {port}" if host is None else f"{host}, port {port}"
+        message = f"cannot listen on {where}: {error.strerror or error}; choose another with --listen or server.listen"
+        raise OSError(error.errno, message) from error
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
 
 
 def _share(name: str, path: str | os.PathLike[str]) -> ShareSettings:

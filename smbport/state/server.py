@@ -136,6 +136,7 @@ def _open_share(settings: ShareSettings, platform: Platform) -> Share:
     try:
         volume = platform.open_volume(settings.path)
     except OSError as error:
-        message = f"share {settings.name!r}: cannot serve {settings.path!r}: {error.strerror or error}"
+        why = error.strerror or error
+        message = f"share {settings.name!r}: cannot serve {settings.path!r}: {why}; make it, or correct the path"
         raise OSError(error.errno, message) from error
     return Share(settings, volume)

@@ -7,8 +7,8 @@
     file = client.create(tree, "a.txt", access=Access.GENERIC_ALL, disposition=CreateDisposition.OPEN_IF)
     client.write(file, 0, b"hello")
 
-It is honest and simple: one request at a time, every response verified.  `call` sends any body, `send` and
-`receive` any frame, for tests that are not honest.
+It is honest and simple: one request at a time, every response verified.  `call` sends any body, `link.send` and
+`receive` any frame, for tests that are not honest.  What the server says unasked waits in `breaks`.
 """
 
 import os
@@ -23,6 +23,13 @@ from smbport.security.preauth import PreauthHash
 from smbport.security.sealing import Sealer
 from smbport.security.signing import Signer, make_signer
 from smbport.testing.direct import DirectConnection
+from smbport.wire.break_ import (
+    LeaseBreakNotification,
+    OplockBreakAcknowledgment,
+    OplockBreakNotification,
+    OplockBreakResponse,
+    parse_break_notification,
+)
 from smbport.wire.constants import (
     Access,
     Capability,
@@ -86,6 +93,7 @@ from smbport.wire.tree import pack_tree_connect_request
 __all__ = ["Client", "DirectLink", "FileId", "Link", "SocketLink"]
 
 ALL_SHARED: Final = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
+UNSOLICITED: Final = 0xFFFFFFFFFFFFFFFF
 _SUCCESSES: Final = (Status.SUCCESS, Status.MORE_PROCESSING_REQUIRED, Status.BUFFER_OVERFLOW)
 
 
@@ -157,6 +165,7 @@ class FileId(NamedTuple):
     tree_id: int
     persistent: int
     volatile: int
+    oplock_level: int = 0  # granted with it
 
 
 class Client:
@@ -177,6 +186,8 @@ class Client:
         self.session_key = b""
         self.keys = SessionKeys(b"", b"", b"", b"")  # made by `log_on`
         self.credits = 1
+        self.breaks: list[OplockBreakNotification | LeaseBreakNotification] = []  # in the order they came
+        self._messages: list[tuple[Header, bytes]] = []  # received while a break was waited for
         self._preauth = PreauthHash()
         self._hint = b""
 
@@ -198,8 +209,8 @@ class Client:
             self.message_id += max(charge, 1)
         header = Header(
             protocol_id=SMB2_MAGIC, structure_size=HEADER_SIZE, credit_charge=charge if self.dialect > 0x202 else 0,
-            status=0, command=command, credits=64, flags=flags, next_command=0, message_id=message_id, process_id=0xFEFF,
-            tree_id=tree_id, session_id=self.session_id, signature=bytes(16),
+            status=0, command=command, credits=64, flags=flags, next_command=0, message_id=message_id,
+            process_id=0xFEFF, tree_id=tree_id, session_id=self.session_id, signature=bytes(16),
         )  # fmt: skip
         return bytearray(header.pack() + body)
 
@@ -213,7 +224,18 @@ class Client:
         return bytes(message)
 
     def receive(self) -> tuple[Header, bytes]:
-        """The next message, unsealed and verified, interim responses included."""
+        """The next message, unsealed and verified, interim responses included; notifications go to `breaks`."""
+        while not self._messages:
+            self._take()
+        return self._messages.pop(0)
+
+    def wait_for_break(self) -> OplockBreakNotification | LeaseBreakNotification:
+        """The next break notification."""
+        while not self.breaks:
+            self._take()
+        return self.breaks.pop(0)
+
+    def _take(self) -> None:
         frame = self.link.receive()
         sealed = frame[:4] == TRANSFORM_MAGIC
         if sealed:
@@ -226,7 +248,10 @@ class Client:
             assert self.signer is not None
             if not self.signer.verify(memoryview(bytearray(frame)), from_server=True):
                 raise ConnectionError("the server's signature is wrong")
-        return header, frame
+        if header.message_id == UNSOLICITED:
+            self.breaks.append(parse_break_notification(frame))
+        else:
+            self._messages.append((header, frame))
 
     def call(self, command: int, body: bytes, *, tree_id: int = 0, payload: int = 0) -> tuple[Header, bytes]:
         """Send a request and wait for its final response.  Raises StatusError unless it is a success.
@@ -240,10 +265,18 @@ class Client:
 
     def ask(self, command: int, body: bytes, *, tree_id: int = 0, payload: int = 0) -> tuple[Header, bytes]:
         """The same, whatever the status."""
+        return self.finish(self.start(command, body, tree_id=tree_id, payload=payload))
+
+    def start(self, command: int, body: bytes, *, tree_id: int = 0, payload: int = 0) -> int:
+        """Send a request and do not wait.  Returns its message id."""
         charge = max(1, -(-payload // 65536))
         message = self.message(command, body, tree_id=tree_id, charge=charge)
         message_id = Header.unpack_from(message).message_id
         self.link.send(self.protect(message))
+        return message_id
+
+    def finish(self, message_id: int) -> tuple[Header, bytes]:
+        """The final response to a request that was started."""
         while True:
             header, frame = self.receive()
             if header.message_id == message_id and header.status != Status.PENDING:
@@ -355,20 +388,29 @@ class Client:
         share: int = ALL_SHARED,
         attributes: int = 0,
         contexts: Sequence[tuple[bytes, bytes]] = (),
+        oplock: int = 0,
     ) -> FileId:
         """Open or make a file."""
         request = CreateRequest(
-            requested_oplock_level=0, impersonation_level=2, desired_access=access, file_attributes=attributes,
+            requested_oplock_level=oplock, impersonation_level=2, desired_access=access, file_attributes=attributes,
             share_access=share, create_disposition=disposition, create_options=options,
         )  # fmt: skip
         _, frame = self.call(Command.CREATE, pack_create_request(request, name, contexts), tree_id=tree_id)
         response = CreateResponse.unpack_from(frame, HEADER_SIZE)
-        return FileId(tree_id, response.file_id_persistent, response.file_id_volatile)
+        return FileId(tree_id, response.file_id_persistent, response.file_id_volatile, response.oplock_level)
 
     def close(self, file: FileId) -> None:
         """CLOSE."""
         request = CloseRequest(flags=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
         self.call(Command.CLOSE, request.pack(), tree_id=file.tree_id)
+
+    def acknowledge_break(self, file: FileId, level: int) -> int:
+        """OPLOCK_BREAK: the level that is left."""
+        request = OplockBreakAcknowledgment(
+            oplock_level=level, file_id_persistent=file.persistent, file_id_volatile=file.volatile
+        )
+        _, frame = self.call(Command.OPLOCK_BREAK, request.pack(), tree_id=file.tree_id)
+        return OplockBreakResponse.unpack_from(frame, HEADER_SIZE).oplock_level
 
     def flush(self, file: FileId) -> None:
         """FLUSH."""

@@ -1,7 +1,9 @@
 """A whole server without sockets, threads or an event loop: bytes in, bytes out, at once.
 
     connection = DirectConnection(server)
-    reply_frames = connection.receive(frame)
+    frames = connection.receive(frame)
+
+What the server sends on behalf of another connection comes with the next `receive` or `resume`.
 
 What would block runs in place with wait=True; what would wait stays in `connection.waiting` until `resume` finds
 that its event was set or it was cancelled.  Fuzzers, fault injection and unit tests of commands run on this.
@@ -97,6 +99,8 @@ class DirectConnection:
         self.state = Connection(server, address)
         self.server = server
         self.waiting: list[_Waiter] = []
+        self._sent: list[bytes] = []
+        self.state.send = lambda parts: self._send([*parts])
 
     def receive(self, frame: Buffer) -> list[bytes]:
         """Answer one frame, given without its 4-byte prefix; the replies have none either.
@@ -105,16 +109,16 @@ class DirectConnection:
         """
         view = memoryview(bytearray(frame))
         if bytes(view[:4]) == SMB1_MAGIC:
-            return [*_frames([*answer_smb1(self.state, view)])]
-        chain = accept(self.state, view)
-        if chain is None:
-            return self.resume()
-        handler = answer_chain(chain)
-        return [*self._run(chain, handler, begin(handler)), *self.resume()]
+            self._send([*answer_smb1(self.state, view)])
+        else:
+            chain = accept(self.state, view)
+            if chain is not None:
+                handler = answer_chain(chain)
+                self._run(chain, handler, begin(handler))
+        return self.resume()
 
     def resume(self, *, expire: bool = False) -> list[bytes]:
         """Go on with requests whose event is set or that were cancelled; with `expire`, time runs out for all."""
-        replies: list[bytes] = []
         for waiter in list(self.waiting):
             over = expire and waiter.step.timeout_s is not None
             cancelled = waiter.cancelled and waiter.step.interim  # a silent wait cannot be cancelled
@@ -129,8 +133,9 @@ class DirectConnection:
                     step = waiter.handler.send(waiter.step.event.is_set())
             except StopIteration:
                 step = None
-            replies += self._run(waiter.chain, waiter.handler, step, waiter.running)
-        return replies
+            self._run(waiter.chain, waiter.handler, step, waiter.running)
+        sent, self._sent = self._sent, []
+        return sent
 
     def close(self) -> None:
         """The client is gone: everything it held is released."""
@@ -145,8 +150,10 @@ class DirectConnection:
                 while step is not None:
                     step = _take_blocking(handler, step)
 
-    def _run(self, chain: Chain, handler: Handler, step: Step | None, running: Running | None = None) -> list[bytes]:
-        replies: list[bytes] = []
+    def _send(self, parts: list[Part]) -> None:
+        self._sent += _frames(parts)
+
+    def _run(self, chain: Chain, handler: Handler, step: Step | None, running: Running | None = None) -> None:
         while step is not None:
             if isinstance(step, Waiting):
                 if running is None:
@@ -155,13 +162,13 @@ class DirectConnection:
                 if step.interim and not running.async_id:
                     running.async_id = self.state.next_async_id
                     self.state.next_async_id += 1
-                    replies += _frames(pack_interim(chain, running.async_id))
+                    self._send(pack_interim(chain, running.async_id))
                 self.waiting.append(_Waiter(chain, handler, step, running))
-                return replies
+                return
             step = _take_blocking(handler, step)
         if running is not None:
             self.state.running.pop(running.message_id, None)
-        return [*replies, *_frames(pack_replies(chain))]
+        self._send(pack_replies(chain))
 
 
 def _take_blocking(handler: Handler, step: Step) -> Step | None:

@@ -309,9 +309,25 @@ class Peer(Client):
     """A client with a tree, and with ways to say what honest ones do not."""
 
     def __init__(self, connection: DirectConnection) -> None:
+        self._next_id = [0]  # in a list, because sessions on one connection share it
         super().__init__(DirectLink(connection))
         self.connection = connection
         self.tree = 0
+
+    @property
+    def message_id(self) -> int:
+        return self._next_id[0]
+
+    @message_id.setter
+    def message_id(self, message_id: int) -> None:
+        self._next_id[0] = message_id
+
+    def beside(self) -> "Peer":
+        """A client for another session on the same connection, not logged on yet."""
+        other = Peer(self.connection)
+        other.link, other._next_id, other._preauth = self.link, self._next_id, self._preauth
+        other.dialect, other.cipher, other.signing_algorithm = self.dialect, self.cipher, self.signing_algorithm
+        return other
 
     def open(self, name: str, access: int = Access.GENERIC_ALL, **keywords: Any) -> FileId:
         """CREATE in this client's tree; the file must exist."""

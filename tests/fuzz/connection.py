@@ -20,7 +20,14 @@ from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.create_contexts import LeaseContext
 from smbport.wire.directory import QueryDirectoryRequest, pack_query_directory_request
 from smbport.wire.echo import EchoRequest
-from smbport.wire.file import CloseRequest, FlushRequest, ReadRequest, WriteRequest, pack_read_request, pack_write_request
+from smbport.wire.file import (
+    CloseRequest,
+    FlushRequest,
+    ReadRequest,
+    WriteRequest,
+    pack_read_request,
+    pack_write_request,
+)
 from smbport.wire.fscc import FileEndOfFileInformation, FileRenameInformation, pack_with_name
 from smbport.wire.info import QueryInfoRequest, SetInfoRequest, pack_query_info_request, pack_set_info_request
 from smbport.wire.ioctl import IoctlRequest, pack_ioctl_request

@@ -1,4 +1,4 @@
-"""The same entry function under atheris, by hand and for hours: `pip install atheris; python tests/fuzz/run_atheris.py`"""
+"""The same entry function under atheris, by hand: `pip install atheris; python tests/fuzz/run_atheris.py`"""
 
 import sys
 

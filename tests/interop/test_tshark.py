@@ -1,5 +1,6 @@
 """Wireshark's dissector reads what the server sends, verifies its signatures and opens its seals."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -53,7 +54,8 @@ CIPHERS = {
 }
 # Wireshark 4.0 cannot verify AES-GMAC yet.
 SIGNING = {"SMB3_11": [SigningAlgorithm.AES_CMAC]}
-EVERYWHERE = set(range(19)) - {Command.IOCTL, Command.CHANGE_NOTIFY, Command.OPLOCK_BREAK}
+INVALID_SIGNATURES = re.compile(r"\t(Invalid Signature,?)+$").search
+ANSWERED = set(range(19)) - {Command.CANCEL, Command.IOCTL, Command.CHANGE_NOTIFY, Command.OPLOCK_BREAK}
 EVERYBODY = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
 END = b"the scenario is over"
 PATIENCE_S = 60
@@ -182,11 +184,12 @@ def dissect(tool, file, server, wanted, *fields):
 
 
 def check(tool, file, server, *, sealed):
-    faults = dissect(tool, file, server, "_ws.malformed || _ws.expert.severity == error")
-    print("\n".join(faults)); print("\n".join(dissect(tool,file,server,"_ws.malformed || _ws.expert.severity == error","_ws.expert.message")))
-    assert faults == []
+    faults = dissect(tool, file, server, "_ws.malformed || _ws.expert.severity == error", "frame", "_ws.expert.message")
+    # Wireshark 4.0 takes the rest of a compound for a part of each message in it, on either side.
+    compounds = set(dissect(tool, file, server, "smb2.chain_offset > 0", "frame", "_ws.expert.message"))
+    assert [fault for fault in faults if fault not in compounds or not INVALID_SIGNATURES(fault)] == []
     commands = dissect(tool, file, server, "smb2.flags.response == 1", "smb2.cmd")
-    assert EVERYWHERE - {Command.CANCEL} <= {int(number) for line in commands for number in line.split(",")}
+    assert {int(number) for line in commands for number in line.split(",")} >= ANSWERED
     transforms = dissect(tool, file, server, "smb2.protocol_id == 0xfd534d42", "smb2.cmd")
     assert bool(transforms) is sealed
     assert all(transforms), "tshark could not open a seal"

@@ -20,6 +20,7 @@ def test_a_new_connection_has_agreed_on_nothing(world, connection):
     assert not connection.has_session()
     assert not connection.has_opens()
     assert connection.sessions_lost() == []
+    connection.send([b"lost"])  # there is no transport
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,22 @@ def test_nobody_joins_what_is_to_be_deleted(access):
     assert caught.value.status == Status.DELETE_PENDING
 
 
+@pytest.mark.parametrize(
+    ("others", "sole"),
+    [
+        ([], True),
+        ([Access.READ_ATTRIBUTES | Access.SYNCHRONIZE], True),
+        ([Access.READ_DATA], False),
+        ([Access.READ_ATTRIBUTES, Access.DELETE], False),
+    ],
+)
+def test_stat_opens_leave_an_open_alone(others, sole):
+    shared = SharedFile(FileKey(1, 1))
+    opened = Plain(Access.FILE_ALL_ACCESS)
+    shared.opens += [opened, *map(Plain, others)]
+    assert shared.is_sole(opened) is sole
+
+
 def test_waiters_are_woken_once_in_order():
     shared = SharedFile(FileKey(1, 1))
     woken = []
@@ -189,8 +205,12 @@ class Names(RuleBasedStateMachine):
         old_parts, new_parts = old.split("/"), new.split("/")
         length = len(old_parts)
         here = [path for at, path in self.known().values() if at == number]
-        below = [path for path in here if path[:length] == old_parts and len(path) > length]
-        assert files.below(share, old) is bool(below)
+        below = {
+            opened
+            for opened, (at, path) in self.known().items()
+            if at == number and path[:length] == old_parts and len(path) > length
+        }
+        assert files.find_below(share, old) in (below or {None})
         files.move(share, old, new)
         for path in here:
             if path[:length] == old_parts:
@@ -216,6 +236,6 @@ def test_names_follow_renames(new_world):
 def test_a_name_that_only_begins_alike_is_not_inside(world, path):
     tree = world.tree(world.session())
     opened = world.open(tree, path)
-    assert not world.server.files.below(tree.share, "a")
+    assert world.server.files.find_below(tree.share, "a") is None
     world.server.files.move(tree.share, "a", "z")
     assert opened.path == path

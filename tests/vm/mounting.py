@@ -13,7 +13,7 @@ from tests.vm.server import PASSWORD, USER, Server
 
 __all__ = ["DIALECTS", "SECURITY", "Mount", "Mounter", "Refused"]
 
-DIALECTS: Final = {"2.0": 0x202, "2.1": 0x210, "3.0": 0x300, "3.02": 0x302, "3.1.1": 0x311}
+DIALECTS: Final = {"2.0": 0x202, "2.1": 0x210, "3.0": 0x300, "3.02": 0x302, "3.1.1": 0x311, "default": 0x311}
 SECURITY: Final = {"plain": "sec=ntlmssp", "sign": "sec=ntlmsspi", "seal": "sec=ntlmssp,seal"}
 
 Result = TypeVar("Result")

@@ -50,7 +50,7 @@ def test_the_connection_is_what_was_asked_for(mount: Mount, request: pytest.Fixt
     state = mount.call(client.connection_state)
     assert re.search(rf"Dialect 0x{DIALECTS[version]:x}\b", state)
     assert (" signed" in state) == (kind == "sign")
-    assert (" encrypted" in state) == (kind == "seal")
+    assert (" Encrypted" in state) == (kind == "seal")
 
 
 @every_mode
@@ -342,6 +342,7 @@ def test_a_read_only_share(mounter: Mounter):
 
 def test_a_share_that_wants_encryption(mounter: Mounter):
     with mounter("3.1.1-plain", share="sealed") as mount:
+        assert " Encrypted" in mount.call(client.connection_state)
         assert mount.call(client.write_text, "file", "sealed") == ""
         assert (mount.folder / "file").read_text() == "sealed"
     with pytest.raises(Refused, match=r"error\(13\)"), mounter("2.1-sign", share="sealed"):

@@ -1,0 +1,222 @@
+"""A whole server on loopback, everything in it within reach, and real clients for it."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+
+import pytest
+import trio
+
+from smbport.security.auth import Authenticator
+from smbport.server.listener import Listener
+from smbport.state.server import Runtime, Server
+from smbport.state.settings import Limits, Settings, ShareSettings
+from smbport.testing.client import Client, FileId, SocketLink
+from smbport.testing.faults import Faults
+from smbport.testing.memory import MemoryPlatform
+from smbport.users import MemoryUsers
+from smbport.wire.constants import Access, Command, CreateDisposition, LockFlag
+from smbport.wire.echo import CancelRequest, EchoRequest
+from smbport.wire.file import ReadRequest, WriteRequest, pack_read_request, pack_write_request
+from smbport.wire.header import Header
+from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
+from smbport.wire.status import Status
+
+SOCKET_TIMEOUT_S = 60  # of a client that waits for an answer in vain
+
+
+class Peer(Client):
+    """A client whose requests are sent from the event loop and whose answers are awaited in a thread."""
+
+    link: SocketLink
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(SocketLink.connect(*address, SOCKET_TIMEOUT_S))
+
+    async def do(self, function, *args, **keywords):
+        """Anything that a plain client does in turns with the server: log on, open, read."""
+        return await trio.to_thread.run_sync(lambda: function(*args, **keywords))
+
+    def send(self, command: int, body: bytes, *, tree_id: int = 0, charge: int = 1) -> int:
+        """Send a request and do not wait; returns its message id."""
+        message = self.message(command, body, tree_id=tree_id, charge=charge)
+        self.link.send(self.protect(message))
+        return Header.unpack_from(message).message_id
+
+    def pack(self, command: int, body: bytes, **keywords) -> bytes:
+        """A request as it would be sent, prefix and all."""
+        frame = self.protect(self.message(command, body, **keywords))
+        return len(frame).to_bytes(4, "big") + frame
+
+    async def answer(self) -> Header:
+        """The header of the next message."""
+        header, _ = await self.do(self.receive)
+        return header
+
+    async def answers(self, count: int) -> dict[int, int]:
+        """Message ids and statuses of the next final answers, in the order of arrival."""
+        found: dict[int, int] = {}
+        while len(found) < count:
+            header = await self.answer()
+            if header.status != Status.PENDING:
+                found[header.message_id] = header.status
+        return found
+
+    async def is_gone(self) -> bool:
+        """Read to the end of the stream; True, or the test fails because the server does not hang up."""
+        while await self.do(self.link._file.read1):
+            pass
+        return True
+
+    def echo(self) -> int:
+        return self.send(Command.ECHO, EchoRequest().pack())
+
+    def start_read(self, file: FileId, offset: int, length: int) -> int:
+        request = ReadRequest(
+            length=length, offset=offset, file_id_persistent=file.persistent, file_id_volatile=file.volatile,
+            minimum_count=0,
+        )  # fmt: skip
+        charge = max(1, -(-length // 65536))
+        return self.send(Command.READ, pack_read_request(request), tree_id=file.tree_id, charge=charge)
+
+    def start_write(self, file: FileId, offset: int, data: bytes) -> int:
+        return self.send(
+            Command.WRITE, write_body(file, offset, data), tree_id=file.tree_id, charge=-(-len(data) // 65536)
+        )
+
+    def lock(self, file: FileId, flags: int = LockFlag.EXCLUSIVE, *, offset: int = 0, length: int = 1) -> int:
+        element = LockElement(offset=offset, length=length, flags=flags)
+        request = LockRequest(file_id_persistent=file.persistent, file_id_volatile=file.volatile)
+        return self.send(Command.LOCK, pack_lock_request(request, [element]), tree_id=file.tree_id)
+
+    def cancel(self, message_id: int) -> None:
+        message = self.message(Command.CANCEL, CancelRequest().pack(), message_id=message_id)
+        self.link.send(self.protect(message))
+
+    def open(self, tree_id: int, name: str) -> FileId:
+        return self.create(tree_id, name, access=Access.GENERIC_ALL, disposition=CreateDisposition.OPEN_IF)
+
+    def reset(self) -> None:
+        """Go without a farewell: the server's socket sees ECONNRESET."""
+        self.link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+        self.link.close()
+
+
+def write_body(file: FileId, offset: int, data: bytes) -> bytes:
+    request = WriteRequest(
+        length=len(data), offset=offset, file_id_persistent=file.persistent, file_id_volatile=file.volatile, flags=0
+    )
+    return pack_write_request(request, data)
+
+
+class World:
+    """A server that runs, on a platform that fails on order."""
+
+    def __init__(self, settings: Settings, platform: object | None) -> None:
+        self.memory = MemoryPlatform()
+        self.faults = Faults()
+        self.platform = platform or self.faults.wrap(self.memory)
+        random_bytes = os.urandom
+        authenticator = Authenticator(
+            users=MemoryUsers({"u": "p"}), server_name="S", domain="D", anonymous=False, guest=False,
+            random_bytes=random_bytes,
+        )  # fmt: skip
+        runtime = Runtime(now_ns=lambda: 1_800_000_000 * 10**9, random_bytes=random_bytes, new_event=trio.Event)
+        self.server = Server(settings, self.platform, authenticator, runtime)  # type: ignore[arg-type]
+        self.listener = Listener(self.server)
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.address: tuple[str, int] = self.listening.getsockname()
+        self.scope = trio.CancelScope()
+        self.stopped = trio.Event()
+        self.peers: list[Peer] = []
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        with self.scope:
+            await self.listener.serve([self.listening], task_status=task_status)
+        self.stopped.set()
+
+    def connect(self) -> Peer:
+        """A client that has said nothing yet."""
+        peer = Peer(self.address)
+        self.peers.append(peer)
+        return peer
+
+    async def log_on(self, dialect: int = 0x0311) -> tuple[Peer, int]:
+        """A client with a session, and the id of its tree."""
+        peer = self.connect()
+        await peer.do(peer.negotiate, [dialect])
+        await peer.do(peer.log_on, "u", "p")
+        return peer, await peer.do(peer.tree_connect, "s")
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let everybody run until it is so."""
+        while not condition():
+            await trio.lowlevel.checkpoint()
+
+    async def until_alone(self) -> None:
+        """Until the last connection has ended; then nothing of any of them may be left."""
+        await self.until(lambda: not self.listener.connections)
+        assert self.leftovers() == {}
+
+    def leftovers(self) -> dict[str, int]:
+        """What clients have or had and the server still holds."""
+        server, listener = self.server, self.listener
+        counts = {
+            "connections": len(listener.connections),
+            "strangers": len(listener._strangers),
+            "addresses": len(listener._by_address),
+            "sessions": len(server.sessions),
+            "opens": server.open_count,
+            "shared files": len(server.files),
+            "delayed logons": len(server.throttle._pending),
+            "handles": self.memory.open_handles,
+            "threads": listener._threads.borrowed_tokens,
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def close(self) -> None:
+        for peer in self.peers:
+            peer.link.close()
+        self.listening.close()
+        for share in self.server.shares.values():
+            if share.volume is not None:
+                share.volume.close()
+
+
+Start = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
+    """`await start(connections=3)` starts a server with these limits."""
+    worlds: list[World] = []
+
+    async def start(*, settings: Settings | None = None, platform: object | None = None, **limits: float) -> World:
+        settings = settings or Settings(
+            server_guid=bytes(range(16)),
+            shares=(ShareSettings(name="s", path="v", run_as="server"),),
+            limits=Limits(**limits),  # type: ignore[arg-type]
+        )
+        world = World(settings, platform)
+        worlds.append(world)
+        await nursery.start(world.run)
+        return world
+
+    yield start
+    for world in worlds:
+        for connection in world.listener.connections:
+            connection.end("the test is over")
+        world.scope.cancel()
+        await world.stopped.wait()
+        world.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a connection: the server's, which does not block, and the client's."""
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        ours.setblocking(False)
+        theirs.settimeout(SOCKET_TIMEOUT_S)
+        yield ours, theirs
