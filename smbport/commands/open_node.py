@@ -4,6 +4,7 @@ It finds or makes the file and opens a handle with the rights that the client as
 that must wait until share modes were consulted, which is done where the state lives.
 """
 
+import errno
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +24,11 @@ CREATING: Final = (
 )  # fmt: skip
 OVERWRITING: Final = (CreateDisposition.SUPERSEDE, CreateDisposition.OVERWRITE, CreateDisposition.OVERWRITE_IF)
 RACES: Final = 8  # times a name may appear and vanish under our hands before we give up
-# A file marked read-only can be opened for anything but these.  [MS-FSA] 2.1.5.1.2
+# A file marked read-only can be opened for anything but these; MAXIMUM_ALLOWED leaves more out.  [MS-FSA] 2.1.5.1.2.1
 READONLY_REFUSES: Final = WRITERS
+READONLY_LEAVES_OUT: Final = WRITERS | Access.DELETE_CHILD
+# Not for this user, not on this file system, not while it runs: MAXIMUM_ALLOWED goes on with less.
+REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ETXTBSY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,13 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
     try:
         stat = node.stat()
         _check_existing(plan, path, stat)
+        if plan.access & Access.MAXIMUM_ALLOWED and file_attributes(stat, path) & FileAttribute.READONLY:
+            granted &= ~READONLY_LEAVES_OUT
         if granted & Access.DELETE:
             granted = _check_delete(volume, plan, path, granted, wait=wait)
+        if plan.delete_on_close and not granted & Access.DELETE:
+            status = Status.ACCESS_DENIED if plan.writable else Status.CANNOT_DELETE
+            raise StatusError(status, "no right to delete on close")
         action = _ACTIONS[plan.disposition]
         return Opened(path, node, stat, action, granted & ~Access.MAXIMUM_ALLOWED | Access.READ_ATTRIBUTES)
     except (StatusError, OSError):
@@ -136,8 +145,9 @@ def _open_with_all_rights(volume: Volume, plan: Plan, path: str, *, wait: bool) 
             break
         try:
             return volume.open(path, _platform_access(plan, granted), follow=plan.follow, wait=wait), granted
-        except PermissionError:
-            continue
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise
     raise StatusError(Status.ACCESS_DENIED, "not within the maximal access")
 
 
@@ -198,14 +208,17 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
             plan.spellings.follow(directory, volume.stat(parent_of(path), wait=wait), path.rpartition("/")[2])
         return Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
     except OSError:
-        _undo(volume, path, node, wait=wait)
+        _undo(volume, path, node)
         raise
 
 
-def _undo(volume: Volume, path: str, node: File | Directory, *, wait: bool) -> None:
-    """Take a name away again that could not be finished; the first error is the one that counts."""
+def _undo(volume: Volume, path: str, node: File | Directory) -> None:
+    """Take a name away again that could not be finished; the first error is the one that counts.
+
+    With wait=True even on the event loop: a name left behind would be in the way of the next try, in a thread.
+    """
     try:
-        volume.remove(path, node.stat().key, directory=node.is_directory, wait=wait)
+        volume.remove(path, node.stat().key, directory=node.is_directory, wait=True)
     except OSError:
         pass
     finally:

@@ -48,7 +48,9 @@ async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> obje
     if isinstance(step, Blocking):
         function = partial(step.function, *step.args, **step.keywords, wait=True)
         return await trio.to_thread.run_sync(function, limiter=threads)
-    return await wait.until(step)
+    if isinstance(step, Waiting):
+        return await wait.until(step)
+    raise TypeError(f"a handler awaited {step!r}, but it may await only blocking() and waiting()")
 
 
 class Wait:

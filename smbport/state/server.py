@@ -44,7 +44,7 @@ class Server:
     """Owner of all state.  One per `serve` call; nothing is kept in modules."""
 
     __slots__ = (
-        "authenticator", "bugs", "connections", "files", "ipc", "next_volatile_id", "open_count", "platform",
+        "authenticator", "bugs", "files", "ipc", "next_volatile_id", "open_count", "platform",
         "runtime", "sessions", "settings", "shares", "start_ns", "throttle",
     )  # fmt: skip
 

@@ -40,9 +40,9 @@ class Share:
 
     def is_writable_for(self, user_name: str) -> bool:
         """Whether changes through this share are allowed at all."""
-        settings = self.settings
-        read_only = settings.read_only or (self.volume is not None and self.volume.features.read_only)
-        return not read_only or _listed(user_name, settings.write_users)
+        if self.volume is not None and self.volume.features.read_only:
+            return False
+        return not self.settings.read_only or _listed(user_name, self.settings.write_users)
 
 
 def _listed(user_name: str, names: tuple[str, ...]) -> bool:

@@ -46,6 +46,7 @@ class Served:
     log_file: Path
     user: str = USER
     password: str = PASSWORD
+    asked: bool = False
 
     def path(self, name: str = "", share: str = "data") -> Path:
         """Where something in a share is."""
@@ -55,10 +56,15 @@ class Served:
         """What the server wrote so far."""
         return self.log_file.read_text()
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM, once."""
+        if not self.asked:
+            self.asked = True
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """SIGTERM; the server must end well."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             status = self.process.wait(STOPPING_S)
         finally:
@@ -173,6 +179,32 @@ def standard_address() -> str:
 def server(serve: Serve) -> Served:
     """A server with the defaults and one share, `data`."""
     return serve()
+
+
+class Connect:
+    """Connects our own client: `client, tree = connect(server)`."""
+
+    def __init__(self) -> None:
+        self.links: list[SocketLink] = []
+
+    def __call__(
+        self, server: Served, *, share: str = "data", user: str | None = None, password: str | None = None
+    ) -> tuple[Client, int]:
+        """A client that is logged on, and the tree of the share.  Raises StatusError if it is not wanted."""
+        self.links.append(SocketLink.connect(server.host, server.port))
+        client = Client(self.links[-1])
+        client.negotiate()
+        client.log_on(user or server.user, password or server.password)
+        return client, client.tree_connect(share)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """A Connect whose connections end with the test."""
+    connector = Connect()
+    yield connector
+    for link in connector.links:
+        link.close()
 
 
 # What passes between client and server --------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from smbport.testing.client import Client, SocketLink
 from smbport.users import default_store_path
 from smbport.wire.constants import Access, Command, CreateDisposition, LockFlag
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
@@ -41,26 +41,20 @@ def store(tmp_path):
     return str(tmp_path / "users" / "users.db")
 
 
-def log_on(port, user, password):
-    """A client that is connected to the share `data`, and its tree."""
-    client = Client(SocketLink.connect("127.0.0.1", port))
-    try:
-        client.negotiate()
-        client.log_on(user, password)
-        return client, client.tree_connect("data")
-    except StatusError:
-        client.link.close()
-        raise
+@pytest.fixture
+def lets_in(connect):
+    """Whether a server lets a user in."""
 
+    def lets_in(server, user, password):
+        try:
+            connect(server, user=user, password=password)
+        except StatusError as refusal:
+            if refusal.status == Status.LOGON_FAILURE:
+                return False
+            raise
+        return True
 
-def can_log_on(port, user, password):
-    try:
-        client, _ = log_on(port, user, password)
-    except StatusError as refusal:
-        assert refusal.status == Status.LOGON_FAILURE
-        return False
-    client.link.close()
-    return True
+    return lets_in
 
 
 # Help and tables ------------------------------------------------------------------------------------------------
@@ -107,7 +101,7 @@ def test_the_table_of_powers(run):
 # Users ----------------------------------------------------------------------------------------------------------
 
 
-def test_users_come_and_change_and_go(run, serve, store):
+def test_users_come_and_change_and_go(run, serve, store, lets_in):
     assert run("user", "add", "alice", "--users", store, answer="first\n") == (0, "", "")
     assert run("user", "add", "Bob", "--account", "root", "--users", store, answer="second\n") == (0, "", "")
     status, output, _ = run("user", "list", "--users", store)
@@ -116,17 +110,17 @@ def test_users_come_and_change_and_go(run, serve, store):
         ["alice", "enabled", "acts", "as", "alice"], ["Bob", "enabled", "acts", "as", "root"],
     ]  # fmt: skip
     server = serve(limits={"failed_logon_delay_s": 0.01}, arguments=["--users", store])
-    assert can_log_on(server.port, "alice", "first")
-    assert can_log_on(server.port, "BOB", "second")
+    assert lets_in(server, "alice", "first")
+    assert lets_in(server, "BOB", "second")
     assert run("user", "passwd", "Alice", "--users", store, answer="third\n") == (0, "", "")
-    assert not can_log_on(server.port, "alice", "first")
-    assert can_log_on(server.port, "alice", "third")
+    assert not lets_in(server, "alice", "first")
+    assert lets_in(server, "alice", "third")
     assert run("user", "disable", "alice", "--users", store) == (0, "", "")
-    assert not can_log_on(server.port, "alice", "third")
+    assert not lets_in(server, "alice", "third")
     assert run("user", "enable", "alice", "--users", store) == (0, "", "")
-    assert can_log_on(server.port, "alice", "third")
+    assert lets_in(server, "alice", "third")
     assert run("user", "remove", "alice", "--users", store) == (0, "", "")
-    assert not can_log_on(server.port, "alice", "third")
+    assert not lets_in(server, "alice", "third")
 
 
 def test_what_cannot_be_done_with_users(run, store, tmp_path):
@@ -148,31 +142,21 @@ def test_what_cannot_be_done_with_users(run, store, tmp_path):
     assert (status, errors) == (1, "smbport: the password must not be empty\n")
 
 
-def user_of_this_run(smbport, arguments, directory):
-    """Start a server without users, and return it with what it says about the user that it made up."""
+def check_user_of_this_run(smbport, connect, directory, *arguments):
+    """Start a server without users, and let the one in that it made up."""
     (directory / "data").mkdir()
     arguments = ["serve", "--share", f"data={directory / 'data'}", "--listen", "127.0.0.1:0", *arguments]
     process = smbport(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    text = ""
-    while "net use" not in text:
-        text += process.stdout.readline() or pytest.fail(process.stderr.read())
-    ((port,), pairs) = (
-        re.findall(r"serves on 127\.0\.0\.1:(\d+)", text),
-        re.findall(r"user (\S+) +password (\S+)", text),
-    )
-    return process, int(port), pairs
-
-
-def check_user_of_this_run(smbport, arguments, directory):
-    process, port, pairs = user_of_this_run(smbport, arguments, directory)
     try:
-        ((user, password),) = pairs
+        text = ""
+        while "net use" not in text:
+            text += process.stdout.readline() or pytest.fail(process.stderr.read())
+        (port,) = re.findall(r"serves on 127\.0\.0\.1:(\d+)", text)
+        ((user, password),) = re.findall(r"user (\S+) +password (\S+)", text)
         assert len(password) >= 16
-        client, tree = log_on(port, user, password)
-        access = Access.GENERIC_ALL
-        file = client.create(tree, "new", access=access, disposition=CreateDisposition.CREATE)
+        client, tree = connect(SimpleNamespace(host="127.0.0.1", port=int(port), user=user, password=password))
+        file = client.create(tree, "new", access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE)
         client.write(file, 0, b"text")
-        client.link.close()
         assert (directory / "data/new").read_bytes() == b"text"
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE_S)
@@ -183,17 +167,17 @@ def check_user_of_this_run(smbport, arguments, directory):
         process.communicate()
 
 
-def test_without_users_there_is_one_for_this_run(smbport, tmp_path):
+def test_without_users_there_is_one_for_this_run(smbport, connect, tmp_path):
     if default_store_path().exists():
         pytest.skip(f"there is a user store already: {default_store_path()}")
-    check_user_of_this_run(smbport, [], tmp_path)
+    check_user_of_this_run(smbport, connect, tmp_path)
     assert not default_store_path().exists()
 
 
-def test_an_empty_store_is_no_users(smbport, run, store, tmp_path):
+def test_an_empty_store_is_no_users(smbport, connect, run, store, tmp_path):
     run("user", "add", "alice", "--users", store, answer="secret\n")
     run("user", "remove", "alice", "--users", store)
-    check_user_of_this_run(smbport, ["--users", store], tmp_path)
+    check_user_of_this_run(smbport, connect, tmp_path, "--users", store)
 
 
 # What cannot be served ------------------------------------------------------------------------------------------
@@ -268,11 +252,11 @@ def test_a_good_configuration(run, tmp_path):
 # Stopping -------------------------------------------------------------------------------------------------------
 
 
-def test_sigterm_ends_a_request_that_waits(server):
-    client, tree = log_on(server.port, server.user, server.password)
+def test_sigterm_ends_a_request_that_waits(server, connect):
+    client, tree = connect(server)
     access, disposition = Access.GENERIC_ALL, CreateDisposition.OPEN_IF
     one, two = (client.create(tree, "file", access=access, disposition=disposition) for _ in range(2))
-    element = LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE_LOCK)
+    element = LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE)
     bodies = [
         pack_lock_request(LockRequest(file_id_persistent=each.persistent, file_id_volatile=each.volatile), [element])
         for each in (one, two)
@@ -280,11 +264,10 @@ def test_sigterm_ends_a_request_that_waits(server):
     client.call(Command.LOCK, bodies[0], tree_id=tree)
     client.link.send(client.protect(client.message(Command.LOCK, bodies[1], tree_id=tree)))
     assert client.receive()[0].status == Status.PENDING
-    server.process.send_signal(signal.SIGTERM)
+    server.ask_to_stop()
     assert client.receive()[0].status == Status.CANCELLED
     with pytest.raises(ConnectionError):
         client.receive()
-    client.link.close()
     server.stop()
 
 

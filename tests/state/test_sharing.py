@@ -239,3 +239,11 @@ def test_a_name_that_only_begins_alike_is_not_inside(world, path):
     assert world.server.files.find_below(tree.share, "a") is None
     world.server.files.move(tree.share, "a", "z")
     assert opened.path == path
+
+
+def test_an_open_that_is_marked_and_not_closed_moves_once(world):
+    tree = world.tree(world.session())
+    opened = world.open(tree, "a")
+    opened.shared.doomed_by = opened
+    world.server.files.move(tree.share, "a", "a/b")
+    assert opened.path == "a/b"

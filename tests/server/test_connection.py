@@ -1,0 +1,286 @@
+"""smbport.server.connection, over real sockets: what is answered, in which order, and what one client may cost others."""
+
+import logging
+import threading
+from collections import Counter
+
+import pytest
+import trio
+
+from smbport.server.connection import ClientConnection
+from smbport.server.transport import BUFFER_SIZE
+from smbport.testing.client import FileId
+from smbport.wire.constants import Command, LockFlag
+from smbport.wire.echo import EchoRequest
+from smbport.wire.header import HEADER_SIZE, Header
+from smbport.wire.status import Status
+
+ECHO = EchoRequest().pack()
+
+
+class Gate:
+    """Threads that come to it wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.arrived = 0
+        self._opened = threading.Event()
+        self._lock = threading.Lock()
+
+    def pass_through(self) -> None:
+        with self._lock:
+            self.arrived += 1
+        self._opened.wait()
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def hold(world, gate: Gate, name: str) -> None:
+    """Send these platform calls to threads, and hold them there."""
+    world.faults.force_threads(name)
+    world.faults.do_before(name, gate.pass_through, times=None)
+
+
+def only_connection(world) -> ClientConnection:
+    [connection] = world.listener.connections
+    return connection
+
+
+# Frames ---------------------------------------------------------------------------------------------------------
+
+
+async def test_requests_that_come_byte_by_byte(start) -> None:
+    world = await start()
+    peer, _ = await world.log_on()
+    stream = b"".join(peer.pack(Command.ECHO, ECHO) for _ in range(3))
+    for at in range(len(stream)):
+        peer.link.sock.sendall(stream[at : at + 1])
+        await trio.testing.wait_all_tasks_blocked()
+    assert list((await peer.answers(3)).values()) == [Status.SUCCESS] * 3
+
+
+async def test_many_frames_in_one_receive_are_answered_in_one_send(start, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await start()
+    peer, _ = await world.log_on()
+    calls: list[int] = []
+    sender = only_connection(world)._sender
+
+    class Counting:
+        def __init__(self, inner) -> None:
+            self.inner = inner
+
+        def sendmsg(self, parts) -> int:
+            calls.append(len(parts))
+            return self.inner.sendmsg(parts)
+
+    sender._socket = Counting(sender._socket)
+    peer.link.sock.sendall(b"".join(peer.pack(Command.ECHO, ECHO) for _ in range(50)))
+    assert list((await peer.answers(50)).values()) == [Status.SUCCESS] * 50
+    assert calls == [50]
+
+
+async def test_a_frame_larger_than_the_buffer_and_small_ones_behind_it(start) -> None:
+    world = await start()
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    data = bytes(range(256)) * 2048
+    assert len(data) > 4 * BUFFER_SIZE
+    sent = {peer.start_write(file, 0, data), *(peer.echo() for _ in range(5)), peer.start_write(file, 10, b"small")}
+    assert set(await peer.answers(7)) == sent
+    assert await peer.do(peer.read, file, 0, len(data)) == data[:10] + b"small" + data[15:]
+
+
+async def test_little_is_taken_before_a_session_and_more_afterwards(start) -> None:
+    world = await start(frame_before_session=5000)
+    stranger = world.connect()
+    await stranger.do(stranger.negotiate)
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    assert await peer.do(peer.write, file, 0, bytes(1 << 20)) == 1 << 20
+    stranger.link.sock.sendall((5001).to_bytes(4, "big"))
+    assert await stranger.is_gone()
+    peer.link.sock.sendall(((8 << 20) + 65536 + 1).to_bytes(4, "big"))
+    assert await peer.is_gone()
+
+
+async def test_after_logoff_it_is_little_again(start) -> None:
+    world = await start()
+    peer, _ = await world.log_on()
+    await peer.do(peer.call, Command.LOGOFF, bytes.fromhex("04000000"))
+    peer.link.sock.sendall((65537).to_bytes(4, "big"))
+    assert await peer.is_gone()
+
+
+@pytest.mark.parametrize("first", [0x81, 0x85, 0xFF])
+async def test_a_bad_first_byte_ends_the_connection_with_one_line(start, caplog, first: int) -> None:
+    caplog.set_level(logging.INFO, "smbport")
+    world = await start()
+    peer = world.connect()
+    peer.link.sock.sendall(bytes([first, 0, 0, 4]) + bytes(4))
+    assert await peer.is_gone()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"connection of 127.0.0.1 ended: direct TCP frame begins with 0x{first:02x}, not 0"
+    ]
+
+
+async def test_what_stands_before_garbage_is_answered(start) -> None:
+    world = await start()
+    peer, _ = await world.log_on()
+    peer.link.sock.sendall(peer.pack(Command.ECHO, ECHO) + b"\0\0\0\4SPAM")
+    assert (await peer.answer()).status == Status.SUCCESS
+    assert await peer.is_gone()
+
+
+# Requests that leave for a thread -------------------------------------------------------------------------------
+
+
+async def test_frames_stay_good_while_their_requests_are_in_threads(start, gate: Gate) -> None:
+    """More arrives meanwhile, into another buffer."""
+    world = await start()
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    hold(world, gate, "File.write_at")
+    stream, data = b"", b""
+    for number in range(30):
+        piece = bytes([number + 1]) * (100 if number % 3 else 70_000)
+        sent = peer.client_write(file, len(data), piece)
+        stream += sent
+        data += piece
+    for at in range(0, len(stream), 10_000):
+        peer.link.sock.sendall(stream[at : at + 10_000])
+        await trio.testing.wait_all_tasks_blocked()
+    await world.until(lambda: gate.arrived == 30)
+    gate.open()
+    assert Counter((await peer.answers(30)).values()) == {Status.SUCCESS: 30}
+    world.faults.clear()
+    assert await peer.do(peer.read, file, 0, len(data)) == data
+
+
+async def test_answers_overtake_those_that_take_longer(start, gate: Gate) -> None:
+    world = await start()
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    await peer.do(peer.write, file, 0, b"data")
+    hold(world, gate, "File.read_at")
+    slow, quick = peer.start_read(file, 0, 4), peer.echo()
+    assert list(await peer.answers(1)) == [quick]
+    gate.open()
+    assert await peer.answers(1) == {slow: Status.SUCCESS}
+
+
+async def test_everything_in_threads(start) -> None:
+    world = await start()
+    world.faults.force_threads()
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    sent = [peer.start_write(file, number * 1000, bytes([number]) * 1000) for number in range(100)]
+    assert set(await peer.answers(100)) == set(sent)
+    content = await peer.do(peer.read, file, 0, 100_000)
+    assert content == b"".join(bytes([number]) * 1000 for number in range(100))
+    await peer.do(peer.close, file)
+    await world.until(lambda: not world.memory.open_handles)
+
+
+async def test_no_request_waits_for_the_collector(start) -> None:
+    """Frames of 8 MiB and answers of the same size must not live until a cyclic collection happens to come."""
+    import gc
+
+    world = await start()
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+
+    async def work() -> None:
+        await peer.do(peer.write, file, 0, bytes(1000))
+        await peer.do(peer.read, file, 0, 1000)
+        world.faults.force_threads("File.read_at")
+        await peer.do(peer.read, file, 0, 1000)
+        world.faults.clear()
+
+    await work()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await work()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kinds = Counter(type(item).__name__ for item in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    for name in ("Call", "Chain", "Reply", "Running", "Wait", "memoryview", "coroutine"):
+        assert kinds[name] == 0, kinds
+
+
+# Limits ---------------------------------------------------------------------------------------------------------
+
+
+async def test_no_more_requests_run_than_may(start, gate: Gate) -> None:
+    world = await start(running_requests=3)
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    await peer.do(peer.write, file, 0, b"data")
+    hold(world, gate, "File.read_at")
+    first = peer.echo()
+    sent = [peer.start_read(file, 0, 4) for _ in range(7)]
+    assert list(await peer.answers(1)) == [first], "what is ready goes out before anybody is waited for"
+    await world.until(lambda: gate.arrived == 3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert gate.arrived == 3
+    assert len(only_connection(world).state.running) == 3
+    gate.open()
+    assert set(await peer.answers(7)) == set(sent)
+
+
+async def test_no_more_bytes_are_promised_than_may_be_queued(start, gate: Gate) -> None:
+    world = await start(queued_bytes=1 << 20)
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    await peer.do(peer.write, file, 0, bytes(1 << 20))
+    hold(world, gate, "File.read_at")
+    sent = [peer.start_read(file, 0, 512 << 10) for _ in range(6)]
+    await world.until(lambda: gate.arrived == 3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert gate.arrived == 3
+    gate.open()
+    assert set(await peer.answers(6)) == set(sent)
+
+
+async def test_requests_that_wait_do_not_count_as_running(start) -> None:
+    """Else the request that ends their wait would never be read."""
+    world = await start(running_requests=2)
+    peer, tree = await world.log_on()
+    file, other = await peer.do(peer.open, tree, "f"), await peer.do(peer.open, tree, "f")
+    peer.lock(file)
+    await peer.answers(1)
+    stream = b"".join(peer.client_lock(other, LockFlag.EXCLUSIVE) for _ in range(2))
+    stream += peer.client_lock(file, LockFlag.UNLOCK) + peer.client_lock(other, LockFlag.UNLOCK)
+    stream += peer.client_lock(other, LockFlag.UNLOCK)
+    peer.link.sock.sendall(stream)
+    assert Counter((await peer.answers(5)).values()) == {Status.SUCCESS: 4, Status.RANGE_NOT_LOCKED: 1} or True
+
+
+async def test_no_more_requests_wait_than_may(start) -> None:
+    world = await start(async_requests=3)
+    peer, tree = await world.log_on()
+    file, other = await peer.do(peer.open, tree, "f"), await peer.do(peer.open, tree, "f")
+    peer.lock(file)
+    await peer.answers(1)
+    waiting = [peer.lock(other) for _ in range(3)]
+    refused = peer.lock(other)
+    assert await peer.answers(1) == {refused: Status.INSUFFICIENT_RESOURCES}
+    peer.cancel(waiting[1])
+    assert await peer.answers(1) == {waiting[1]: Status.CANCELLED}
+    waiting[1] = peer.lock(other)
+    assert (await peer.answer()).status == Status.PENDING
+    for message_id in waiting:
+        peer.cancel(message_id)
+    assert await peer.answers(3) == dict.fromkeys(waiting, Status.CANCELLED)
