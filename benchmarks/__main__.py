@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
@@ -29,17 +29,19 @@ def main() -> int:
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="smbport-bench-", dir=options.directory))
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="smbport-bench-", dir=options.directory))
+        )
         try:
-            servers = [stack.enter_context(SERVERS[name](Path(directory))) for name in options.servers]
+            servers = {name: stack.enter_context(SERVERS[name](directory)) for name in options.servers}
         except ServerError as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
         # A fresh interpreter, so that the generator shares nothing with this process.
         context = multiprocessing.get_context("spawn")
         pool = stack.enter_context(ProcessPoolExecutor(1, context))
-        results = _measure(pool, servers, rows, rounds, seconds)
-    versions = {server.name: server.version for server in servers}
+        results = _measure(pool, servers, rows, rounds, seconds, directory)
+    versions = {server.name: server.version for server in servers.values()}
     print(format_report(results, versions))
     if options.json:
         Path(options.json).write_text(json.dumps(as_json(results, versions), indent=1) + "\n")
@@ -63,10 +65,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(
-    pool: ProcessPoolExecutor, servers: Sequence[Server], rows: Sequence[Row], rounds: int, seconds: float
+    pool: ProcessPoolExecutor,
+    servers: Mapping[str, Server],
+    rows: Sequence[Row],
+    rounds: int,
+    seconds: float,
+    directory: Path,
 ) -> dict[str, list[Round]]:
     """Round after round, in each of them row after row, and the servers in turn, so that all meet the same noise."""
-    for server in servers:
+    for server in servers.values():
         with logged_on(server) as (client, _, tree_id):
             populate(client, tree_id)
     results: dict[str, list[Round]] = {row.name: [] for row in rows}
@@ -74,9 +81,14 @@ def _measure(
         for row in rows:
             print(f"\r\033[Kround {number + 1} of {rounds}: {row.name}", end="", file=sys.stderr, flush=True)
             found: dict[str, Sample | Memory] = {}
-            for server in servers if number % 2 == 0 else reversed(servers):
-                found[server.name] = pool.submit(row.measure, server, seconds).result()
-            results[row.name].append({server.name: found[server.name] for server in servers})
+            for name in servers if number % 2 == 0 else reversed(list(servers)):
+                with ExitStack() as stack:
+                    server = servers[name]
+                    if row.fresh:
+                        apart = stack.enter_context(tempfile.TemporaryDirectory(dir=directory))
+                        server = stack.enter_context(SERVERS[name](Path(apart)))
+                    found[name] = pool.submit(row.measure, server, seconds).result()
+            results[row.name].append({server.name: found[name] for name, server in servers.items()})
     print(file=sys.stderr)
     return results
 

@@ -107,8 +107,9 @@ def _busy(samples: Sequence[Sample]) -> str:
 
 
 def _memory_line(row: str, rounds: Sequence[Round], names: Sequence[str]) -> str:
-    """The largest, for in later rounds connections get memory that others have left behind."""
-    sizes = {name: max(m.kib_per_connection for one in rounds if isinstance(m := one[name], Memory)) for name in names}
+    sizes = {
+        name: median(m.kib_per_connection for one in rounds if isinstance(m := one[name], Memory)) for name in names
+    }
     return f"{row}: " + ", ".join(f"{name} {size:.1f} KiB" for name, size in sizes.items()) + " per connection"
 
 

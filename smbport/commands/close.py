@@ -28,7 +28,10 @@ async def close(call: Call, request: CloseRequest) -> Reply:
     assert opened is not None
     reply = _PLAIN
     if request.flags & CloseFlag.POSTQUERY_ATTRIB and isinstance(opened, FileOpen):
-        reply = _attributes_of(opened)
+        try:
+            reply = _attributes_of(opened)
+        except OSError as error:  # must not keep it open: the answer lacks them, and says so by its flags
+            log.debug("attributes of %s at close: %s", opened.path, error)
     doomed = call.server.close_open(opened)
     if doomed is not None:
         await delete_name(call.server, doomed)

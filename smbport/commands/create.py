@@ -258,6 +258,7 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
 async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan) -> None:
     """[MS-FSA] 2.1.5.1.2.1"""
     server = call.server
+    joined.pins += 1
     try:
         await blocking(_cut, joined, opened, plan)
     except OSError:
@@ -267,6 +268,7 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan) -
             await delete_name(server, doomed)
         raise
     finally:
+        server.unpin(joined)
         if joined.shared.oplocks:
             stop_caching(server, joined)
     if joined.closed:

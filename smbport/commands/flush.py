@@ -4,6 +4,7 @@ from smbport.commands.call import Call, Reply
 from smbport.commands.steps import blocking
 from smbport.platform import Node, Volume
 from smbport.state.open import FileOpen
+from smbport.state.sharing import SharedFile
 from smbport.wire.file import FlushRequest, FlushResponse
 from smbport.wire.status import Status, StatusError
 
@@ -24,8 +25,7 @@ async def flush_file(opened: FileOpen) -> None:
     open, and no later flush says that all is well.
     """
     shared = opened.shared
-    if shared.sync_failed:
-        raise StatusError(Status.DISK_OPERATION_FAILED, "an earlier flush of this file failed")
+    _check_kept(shared)
     volume = opened.tree.volume
     assert volume is not None
     path = opened.path if opened.created else None
@@ -34,10 +34,21 @@ async def flush_file(opened: FileOpen) -> None:
     except OSError:
         shared.sync_failed = True
         raise
-    opened.created = False
+    _check_kept(shared)  # the system tells of a failure once: another flush may have been told while this one ran
+    if opened.path == path:  # else it was renamed meanwhile, and the new name is for the next flush
+        opened.created = False
+
+
+def _check_kept(shared: SharedFile) -> None:
+    if shared.sync_failed:
+        raise StatusError(Status.DISK_OPERATION_FAILED, "an earlier flush of this file failed")
 
 
 def _sync(node: Node, volume: Volume, path: str | None, *, wait: bool = False) -> None:
     node.sync(wait=wait)
-    if path is not None:
+    if path is None:
+        return
+    try:
         volume.sync_directory_of(path, wait=wait)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # somebody took the directory away behind our back: there is no name left to keep

@@ -161,7 +161,6 @@ async def _check_below(call: Call, opened: FileOpen) -> None:
     while (inside := files.find_below(opened.tree.share, opened.path)) is not None:
         if not await make_way(call.server, inside.shared, NEED_CLOSED):
             raise StatusError(Status.ACCESS_DENIED, f"{inside.path} is open by {inside.session_name}")
-        call.still_open()
 
 
 async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:

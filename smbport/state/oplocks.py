@@ -88,7 +88,11 @@ class Oplocks(Generic[Owner]):
 
         `sole`: there are no other opens, or stat opens only; `locked`: a byte range is locked.
         """
-        if locked or wanted not in OPEN or any(oplock.level != _II for oplock in self._held.values()):
+        if (
+            locked
+            or wanted not in (_II, _EXCLUSIVE, _BATCH)
+            or any(oplock.level != _II for oplock in self._held.values())
+        ):
             return _NONE
         level = wanted if sole and not self._held else _II
         self._held[owner] = _Oplock(level)

@@ -78,7 +78,7 @@ def test_columns_are_aligned_under_their_headings() -> None:
 
 
 def test_memory_has_a_line_of_its_own() -> None:
-    rounds = [versus(Memory(kib), Memory(600.0)) for kib in (40.0, 50.04, 0.1)]
+    rounds = [versus(Memory(kib), Memory(600.0)) for kib in (40.0, 60.0, 50.04)]
     line = "idle: smbport 50.0 KiB, Samba 600.0 KiB per connection"
     assert line in format_report({"echo": [versus(sample(), sample())], "idle": rounds}, VERSIONS).splitlines()
     assert line in format_report({"idle": rounds}, VERSIONS).splitlines()

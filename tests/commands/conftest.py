@@ -26,7 +26,8 @@ from smbport.testing.direct import DirectConnection, PlainEvent, new_server
 from smbport.testing.faults import Faults
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
-from smbport.wire.constants import Access, CreateDisposition, Dialect, InfoType
+from smbport.wire.constants import Access, Command, CreateDisposition, Dialect, InfoType
+from smbport.wire.create import CreateRequest, CreateResponse, pack_create_request
 from smbport.wire.directory import QueryDirectoryRequest, pack_query_directory_request
 from smbport.wire.fscc_directory import DirectoryEntry, parse_directory_entries
 from smbport.wire.header import HEADER_SIZE, Header
@@ -337,6 +338,35 @@ class Peer(Client):
         """CREATE of what is not there yet."""
         return self.create(self.tree, name, access=access, disposition=CreateDisposition.CREATE, **keywords)
 
+    @staticmethod
+    def create_body(name: str, contexts: Sequence[tuple[bytes, bytes]] = (), **fields: int) -> bytes:
+        """A CREATE request for all rights that shares everything, but for `fields`."""
+        values = {
+            "requested_oplock_level": 0, "impersonation_level": 2, "desired_access": Access.GENERIC_ALL,
+            "file_attributes": 0, "share_access": 7, "create_disposition": CreateDisposition.OPEN,
+            "create_options": 0, **fields,
+        }  # fmt: skip
+        return pack_create_request(CreateRequest(**values), name, contexts)
+
+    def try_create(
+        self, name: str, access: int = Access.GENERIC_ALL, disposition: int = CreateDisposition.OPEN, options: int = 0,
+        **more: Any,
+    ) -> tuple[str, CreateResponse | None, bytes]:  # fmt: skip
+        """CREATE, whatever comes of it: the status without STATUS_, the response, the frame."""
+        sent = self.create_body(
+            name, desired_access=access, create_disposition=disposition, create_options=options, **more
+        )
+        header, frame = self.ask(Command.CREATE, sent, tree_id=self.tree)
+        response = None if header.status else CreateResponse.unpack_from(frame, HEADER_SIZE)
+        return status_name(header.status).removeprefix("STATUS_"), response, frame
+
+    def create_status(self, *args: Any, **keywords: Any) -> str:
+        """The same, and closed again if it was opened."""
+        status, response, _ = self.try_create(*args, **keywords)
+        if response is not None:
+            self.close(FileId(self.tree, response.file_id_persistent, response.file_id_volatile))
+        return status
+
     def status(self, command: int, body: bytes) -> int:
         """How a request ends; what it asks for is worth at most one credit."""
         return self.ask(command, body, tree_id=self.tree)[0].status
@@ -377,6 +407,16 @@ def lies(body: bytes, *, least: int, fields: Sequence[Field] = ()) -> Iterator[b
             bad[offset_at : offset_at + offset_width] = bad_offset.to_bytes(offset_width, "little")
             bad[length_at : length_at + length_width] = bad_length.to_bytes(length_width, "little")
             yield bytes(bad)
+
+
+@pytest.fixture
+def stocked() -> Wire:
+    """A share with a file `f`, a directory `d` and a file in it."""
+    wire = Wire()
+    wire.make("f", b"content")
+    wire.make_directory("d")
+    wire.make("d/x", b"deep")
+    return wire
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_links_are_followed_unless_they_are_meant(tree: Any) -> None:
 
 
 def test_a_link_out_of_the_share_is_an_error_and_not_a_missing_name(tree: Any) -> None:
-    """The same whether or not there is something (security.md 1.29)."""
+    """The same whether or not there is something."""
     tree.volume.plant_link("out", "/etc")
     for path in ("out", "OUT", "out/passwd", "out/nosuch"):
         with pytest.raises(OSError, match="Invalid cross-device link"):

@@ -263,7 +263,7 @@ def test_before_3_1_1_the_place_of_the_contexts_means_nothing(wire: Any) -> None
     assert agree(wire, bytes(sent))[0].dialect_revision == 0x0302
 
 
-# What is malformed (security.md 1.1): nothing of it is kept, and nothing but another NEGOTIATE is heard ----------
+# What is malformed: nothing of it is kept, and nothing but another NEGOTIATE is heard ----------
 
 
 def lying(**fields: tuple[int, int]) -> Callable[[bytearray], None]:

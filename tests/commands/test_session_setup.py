@@ -190,7 +190,7 @@ def test_several_users_on_one_connection(wire: Any) -> None:
     assert header.status == Status.ACCESS_DENIED
 
 
-# Refusal tells nothing (security.md 1.29 and 2) --------------------------------------------------------------------
+# Refusal tells nothing --------------------------------------------------------------------
 
 
 def test_wrong_unknown_and_disabled_are_the_same_to_the_client(wire: Any) -> None:
@@ -239,7 +239,7 @@ def test_a_session_that_nobody_has(wire: Any) -> None:
 
 
 def test_binding_is_refused_and_the_victim_works_on(wire: Any) -> None:
-    """Multichannel is not announced (security.md 1.5): with right or wrong credentials, the answer is the same."""
+    """Multichannel is not announced: with right or wrong credentials, the answer is the same."""
     victim = wire.connect()
     for user, password in (("u", "p"), ("u", "x"), ("other", "q")):
         peer = new_peer(wire)
@@ -294,7 +294,7 @@ def test_encryption_required(new_wire: Callable[..., Any]) -> None:
     assert peer.tree_connect("s")
 
 
-# Guessing (security.md 2 and 1.22) ---------------------------------------------------------------------------------
+# Guessing ---------------------------------------------------------------------------------
 
 
 def guess(wire: Any, peer: Any) -> None:
@@ -630,7 +630,7 @@ def test_failing_to_log_on_again_ends_the_session(wire: Any) -> None:
 
 
 def test_rights_are_refreshed(new_wire: Callable[..., Any]) -> None:
-    """Groups changed since the first logon (security.md 1.13): the next tree has the new ones."""
+    """Groups changed since the first logon: the next tree has the new ones."""
     wire = new_wire(accounts=[ALICE], share={"run_as": "client"})
     wire.users.put(UserRecord("alice", nt_hash("p")))
     peer = logged_on(wire, "alice")

@@ -148,7 +148,7 @@ def test_an_extension_is_for_clusters(wire: Any) -> None:
         assert ask(peer, "\\\\server\\s", flags=EXTENSION)[0] == expected
 
 
-# Signed or sealed (security.md 1.23) --------------------------------------------------------------------------------
+# Signed or sealed --------------------------------------------------------------------------------
 
 
 def connect_plainly(peer: Any) -> int:
@@ -246,7 +246,7 @@ def test_a_guest_by_the_name_of_a_user_in_a_list(new_wire: Callable[..., Any]) -
     assert status(guest(wire, "chief")) == "STATUS_ACCESS_DENIED"
 
 
-# Whose rights the files are opened with (security.md 1.13) ----------------------------------------------------------
+# Whose rights the files are opened with ----------------------------------------------------------
 
 
 def test_a_platform_without_accounts_serves_all_as_itself(new_wire: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,13 +124,19 @@ class Serve:
         link.close()
         return served
 
+    def stop(self) -> None:
+        """Stop every server, also after one that did not end well."""
+        with ExitStack() as stopping:
+            for served in self.started:
+                stopping.callback(served.stop)
+
 
 def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
     """TOML; a value is written there as in JSON."""
     return "\n".join(
         line
         for name, table in tables.items()
-        for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()))
+        for line in (f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()))
     )
 
 
@@ -151,8 +157,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts servers, which must end well after the test."""
     starter = Serve(tmp_path)
     yield starter
-    for served in starter.started:
-        served.stop()
+    starter.stop()
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +165,7 @@ def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for all tests of a module."""
     starter = Serve(tmp_path_factory.mktemp("servers"))
     yield starter
-    for served in starter.started:
-        served.stop()
+    starter.stop()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Nothing outside a share is reached, whatever it is called: `..`, separators, streams, links, sibling directories."""
 
+import itertools
 import shutil
 import struct
 
@@ -38,7 +39,10 @@ LINKS = {
     "sibling": "../data-more/canary",
     "chain": "relative",
     "chain of chains": "chain",
-    "by itself": "{outside}/data/file",  # even one that leads back is absolute
+    "absolute sibling": "{outside}/data-more/canary",
+    "absolute with parents": "{outside}/data/../canary",
+    "absolute, to a sibling": "{outside}/data/../data-more/canary",
+    "out and back": "../data/file",
     "proc": "/proc/self/root/{outside}/canary",
     "descriptor": "/proc/self/fd/0",
     "to nothing": "../not there",
@@ -56,21 +60,21 @@ DIRECTORY_LINKS = {
 LINKS |= DIRECTORY_LINKS
 
 OUT = [
-    "..", "..\\", "..\\canary", "..\\data-more\\canary", "..\\data\\file", "directory\\..\\..\\canary", ".\\..\\canary",
-    "directory\\..\\file", "file\\..\\..\\canary", "....\\canary", "...\\canary", ".. \\canary", "..  .\\canary", " ..\\canary",
-    "../canary", "directory/../../canary", "directory\\../..\\canary", "..\\../canary", "directory/file", "/..\\canary",
-    "\\..\\canary", "\\\\..\\canary", "\\canary", "\\", "\\\\", "/canary", "/", "//canary", "directory\\\\..\\canary",
-    "{outside}/canary", "\\{outside}/canary", "{windows}\\canary", "{windows}\\data-more\\canary", "C:\\canary",
-    "C:{windows}\\canary", "\\\\?\\C:\\canary", "\\??\\C:\\canary", "\\\\.\\canary", "\\\\server\\data\\..\\canary",
-    "..\0", "\0..\\canary", "..\\canary\0", "..\\canary\0.txt", "directory\0\\..\\..\\canary", "file\0\\..\\canary", "\0",
-    "..:stream", "..::$DATA", "..\\canary:stream", "..\\canary::$DATA", "file:..\\..\\canary", "file:../../canary",
-    "file:..\\..\\canary:$DATA", "file::$DATA\\..\\..\\canary", "directory::$INDEX_ALLOCATION\\..\\..\\canary",
-    ":..\\canary", "::$DATA\\..\\canary", "directory:\\..\\..\\canary",
-    "@GMT-2020.01.01-00.00.00\\..\\..\\canary", "%2e%2e\\canary", "%2e%2e%5ccanary\\x",
-    "\uff0e\uff0e\\canary", "\u2025\\canary", "\u2024\u2024\\canary", "..\uff3ccanary\\x", "..\u2215canary\\x",
-    "\uf029\uf029\\canary", ".\uf029\\canary", "\uf029.\\canary", "\uf029\uf029", "..\uf026canary\\x",
-    "\uefc0\uefae\uefc0\uefae\\canary", "\uefc0\uefaf\\canary", "..\uefc0\uefafcanary\\x", "\uf02f..\\canary",
-    "directory\\..\uf028\\..\\canary", "\ud800..\\canary", "..\udc2e\\canary", "\udcae\udcae\\canary",
+    "..", "..\\", "..\\canary", "..\\data-more\\canary", "..\\data\\file", "directory\\..\\..\\canary",
+    ".\\..\\canary", "directory\\..\\file", "file\\..\\..\\canary", "....\\canary", "...\\canary", ".. \\canary",
+    "..  .\\canary", "../canary", "directory/../../canary", "directory\\../..\\canary", "..\\../canary",
+    "directory/file", "/..\\canary", "\\..\\canary", "\\\\..\\canary", "\\canary", "\\", "\\\\", "/canary", "/",
+    "//canary", "directory\\\\..\\canary", "{outside}/canary", "\\{outside}/canary", "{windows}\\canary",
+    "{windows}\\data-more\\canary", "C:\\canary", "C:{windows}\\canary", "\\\\?\\C:\\canary", "\\??\\C:\\canary",
+    "\\\\.\\canary", "\\\\server\\data\\..\\canary", "..\0", "\0..\\canary", "..\\canary\0", "..\\canary\0.txt",
+    "directory\0\\..\\..\\canary", "file\0\\..\\canary", "\0", "..:stream", "..::$DATA", "..\\canary:stream",
+    "..\\canary::$DATA", "file:..\\..\\canary", "file:../../canary", "file:..\\..\\canary:$DATA",
+    "file::$DATA\\..\\..\\canary", "directory::$INDEX_ALLOCATION\\..\\..\\canary", ":..\\canary",
+    "::$DATA\\..\\canary", "directory:\\..\\..\\canary", " ..\\canary", "%2e%2e\\canary",
+    "@GMT-2020.01.01-00.00.00\\..\\..\\canary", "%2e%2e%5ccanary\\x", "..\uff3ccanary\\x", "..\u2215canary\\x",
+    "\uff0e\uff0e\\canary", "\u2025\\canary", "\u2024\u2024\\canary", "..\uf026canary\\x", "\uf02f..\\canary",
+    "\uf029\uf029\\canary", ".\uf029\\canary", "\uf029.\\canary", "\uf029\uf029", "directory\\..\uf028\\..\\canary",
+    "\uefc0\uefae\uefc0\uefae\\canary", "\uefc0\uefaf\\canary", "..\uefc0\uefafcanary\\x",
 ]  # fmt: skip
 
 
@@ -192,23 +196,24 @@ def test_shares_that_lead_out(server, connect):
 
 
 @pytest.mark.usefixtures("canary")
-@pytest.mark.parametrize("name", LINKS)
-def test_links_that_lead_out_are_not_followed(server, connect, name):
+def test_links_that_lead_out_are_not_followed(server, connect):
     client, tree = connect(server)
-    for options in (0, CreateOption.NON_DIRECTORY_FILE, CreateOption.DIRECTORY_FILE):
-        for disposition in (CreateDisposition.OPEN, CreateDisposition.OPEN_IF, CreateDisposition.OVERWRITE_IF):
-            for access in (Access.READ_ATTRIBUTES, Access.GENERIC_READ, Access.GENERIC_ALL):
-                with pytest.raises(StatusError):
-                    client.create(tree, name, access=access, disposition=disposition, options=options)
+    for name, options, disposition, access in itertools.product(
+        LINKS,
+        (0, CreateOption.NON_DIRECTORY_FILE, CreateOption.DIRECTORY_FILE),
+        (CreateDisposition.OPEN, CreateDisposition.OPEN_IF, CreateDisposition.OVERWRITE_IF),
+        (Access.READ_ATTRIBUTES, Access.GENERIC_READ, Access.GENERIC_ALL),
+    ):
+        with pytest.raises(StatusError):
+            client.create(tree, name, access=access, disposition=disposition, options=options)
 
 
 @pytest.mark.usefixtures("canary")
-@pytest.mark.parametrize("name", DIRECTORY_LINKS)
-def test_links_that_lead_out_are_not_passed(server, connect, name):
+def test_links_that_lead_out_are_not_passed(server, connect):
     client, tree = connect(server)
     file = client.create(tree, "file", access=Access.GENERIC_ALL)
-    for below in ("canary", "data-more", "data-more\\canary", "data\\file", "not there", "tmp", "hollow\\new"):
-        path = f"{name}\\{below}"
+    below = ("canary", "data-more\\canary", "data\\file", "not there", "hollow\\new")
+    for path in ("\\".join(parts) for parts in itertools.product(DIRECTORY_LINKS, below)):
         assert Status.SUCCESS not in set(attempts(client, tree, path)), path
         for information_class in (FileInfo.RENAME, FileInfo.LINK):
             with pytest.raises(StatusError):
@@ -234,22 +239,34 @@ def test_a_link_itself_can_be_deleted(server, connect):
     assert sorted(path.name for path in server.path().iterdir()) == ["directory", "file"]
 
 
+def test_links_inside_are_followed(server, connect):
+    server.path("link").symlink_to("directory/../file")
+    server.path("directory/link").symlink_to("../file")
+    server.path("absolute link").symlink_to(server.path("file"))
+    client, tree = connect(server)
+    for name in ("link", "directory\\link", "absolute link"):
+        assert client.read(client.create(tree, name), 0, 100) == b"public"
+
+
 @needs_smbclient
 @pytest.mark.usefixtures("canary")
-def test_smbclient_cannot_get_out(server, smbclient, tool):
-    shown = smbclient(server, "ls")
-    assert "canary" not in shown
-    changes = [
-        "get {} got",
-        "put ../empty {}",
-        "allinfo {}",
-        "del {}",
-        "mkdir {}",
-        "rename file {}",
-        "hardlink file {}",
-    ]
+def test_smbclient_gets_nothing(server, smbclient, tool):
+    """Nor does it change anything outside, whatever it answers."""
+    changes = ("get {} got", "put ../empty {}", "rename file {} -f", "hardlink file {}", "scopy file {}", "del {}")
+    enter = (
+        "cd {}",
+        "ls",
+        "mget *",
+        "get canary got",
+        "put ../empty canary",
+        "mkdir new",
+        "cd /",
+        "ls {}/*",
+        "rmdir {}",
+    )
     for name in (*LINKS, *(f"{link}/canary" for link in DIRECTORY_LINKS), "../canary", "directory/../../canary"):
-        for change in ("get {} got", "put ../empty {}", "rename file {} -f", "hardlink file {}", "cd {}", "allinfo {}"):
-            done = tool(smbclient.command(server, change.format(f'"{name}"')), cwd=smbclient.local)
-            print(change, name, done.stdout, done.stderr, changes and done.returncode)
+        commands = [command.format(f'"{name}"') for command in (*changes, "prompt", *enter)]
+        said = tool(smbclient.command(server, *commands), cwd=smbclient.local).stdout
+        assert "NT_STATUS_" in said
+        assert "data-more" not in said
     assert [path for path in smbclient.local.iterdir() if SECRET in path.read_bytes()] == []

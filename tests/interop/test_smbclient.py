@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smbport.wire.constants import Cipher, Command, Dialect, SigningAlgorithm
+from smbport.wire.constants import Cipher, Command, Dialect, HeaderFlag, SigningAlgorithm
+from smbport.wire.header import SMB1_MAGIC, Header
 
 pytestmark = [
     pytest.mark.interop,
@@ -160,6 +161,17 @@ def test_a_deep_tree_goes_up_and_comes_down(server, smbclient):
     assert tree_of(back / "tree") == expected
     smbclient(server, "deltree tree")
     assert list(server.path().iterdir()) == []
+
+
+def test_a_tree_as_a_tar_archive(server, smbclient):
+    server.path("a/b").mkdir(parents=True)
+    server.path("a/file").write_bytes(random_bytes(100_000))
+    server.path("a/b/größer").write_bytes(random_bytes(200_000))
+    expected = tree_of(server.path())
+    smbclient(server, "tar c archive.tar a", "deltree a")
+    assert tree_of(server.path()) == {}
+    smbclient(server, "tar x archive.tar")
+    assert tree_of(server.path()) == expected
 
 
 def test_ten_thousand_files(server, smbclient):
@@ -349,6 +361,15 @@ def test_dialects(server, smbclient, relay, dialect):
     assert watched.negotiated()[0] == DIALECTS[dialect]
 
 
+def test_a_client_that_begins_with_smb1(server, smbclient, relay):
+    watched = relay(server)
+    exchange(smbclient, watched, "--option=client min protocol=NT1")
+    assert watched.requests()[0][:4] == SMB1_MAGIC
+    assert watched.negotiated()[0] == Dialect.SMB_3_1_1
+    limits = [f"--option=client {end} protocol=NT1" for end in ("min", "max")]
+    smbclient(watched, "ls", options=limits, refused="NT_STATUS_CONNECTION_DISCONNECTED")
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_dialect_that_the_server_insists_on(serve, smbclient, relay, dialect):
     code = DIALECTS[dialect]
@@ -372,6 +393,14 @@ def test_a_signing_algorithm_that_the_server_insists_on(serve, smbclient, relay,
     watched = relay(serve(server={"signing_algorithms": [algorithm.lower().replace("-128", "")]}))
     exchange(smbclient, watched)
     assert watched.negotiated()[1] == SIGNING[algorithm]
+
+
+def test_nothing_is_signed_where_nobody_wants_it(serve, smbclient, relay):
+    watched = relay(serve(server={"signing": "offered"}))
+    exchange(smbclient, watched, "--client-protection=off")
+    reads = [frame for frame in watched.responses() if Header.unpack_from(frame).command == Command.READ]
+    assert reads
+    assert not any(Header.unpack_from(frame).flags & HeaderFlag.SIGNED for frame in reads)
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)

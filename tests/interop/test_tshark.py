@@ -65,37 +65,35 @@ PATIENCE_S = 60
 def captured(server, file):
     """Record into `file` what passes between the server and its clients."""
     packets = f"host {server.host} and (tcp port {server.port} or udp port {server.port})"
-    process = subprocess.Popen(
-        ["dumpcap", "-q", "-B", "32", "-i", "lo", "-f", packets, "-w", "-"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    ended = threading.Event()
+    command = ["dumpcap", "-q", "-B", "32", "-i", "lo", "-f", packets, "-w", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        said = [process.stderr.readline()]
+        while said[-1] and not said[-1].startswith(b"File:"):
+            said.append(process.stderr.readline())
+        if not said[-1]:
+            pytest.skip(f"dumpcap cannot capture here: {b''.join(said).decode()}")
+        ended = threading.Event()
+        keeper = threading.Thread(target=keep, args=(process.stdout, file, ended))
+        keeper.start()
+        try:
+            yield
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
+                mark.sendto(END, (server.host, server.port))
+            assert ended.wait(PATIENCE_S)
+        finally:
+            process.terminate()
+            keeper.join()
 
-    def keep():
-        seen = b""
-        with file.open("wb") as kept:
-            while data := process.stdout.read1():
-                kept.write(data)
-                seen = (seen + data)[-2 * len(data) :]
-                if END in seen:
-                    ended.set()
 
-    said = b""
-    while not said.startswith(b"File:"):
-        said = process.stderr.readline() or pytest.skip(f"nothing can be captured here: {said.decode()}")
-    reader = threading.Thread(target=keep)
-    reader.start()
-    try:
-        yield
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
-            mark.sendto(END, (server.host, server.port))
-        assert ended.wait(PATIENCE_S)
-    finally:
-        process.terminate()
-        reader.join()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+def keep(pipe, file, ended):
+    """Write everything from the pipe to the file; set the event when the mark was seen."""
+    seen = b""
+    with file.open("wb") as kept:
+        while data := pipe.read1():
+            kept.write(data)
+            seen = (seen + data)[-len(data) - len(END) :]
+            if END in seen:
+                ended.set()
 
 
 def run_smbclient(smbclient, server, dialect, *options):

@@ -1,5 +1,7 @@
-"""smbport.server.connection, over real sockets: what is answered, in which order, and what one client may cost others."""
+"""smbport.server.connection, over real sockets: what is answered, in which order, and what one client costs others."""
 
+import gc
+import itertools
 import logging
 import threading
 from collections import Counter
@@ -9,13 +11,15 @@ import trio
 
 from smbport.server.connection import ClientConnection
 from smbport.server.transport import BUFFER_SIZE
-from smbport.testing.client import FileId
 from smbport.wire.constants import Command, LockFlag
 from smbport.wire.echo import EchoRequest
-from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.status import Status
 
 ECHO = EchoRequest().pack()
+
+
+def framed(request) -> bytes:
+    return len(request.frame).to_bytes(4, "big") + request.frame
 
 
 class Gate:
@@ -59,9 +63,9 @@ def only_connection(world) -> ClientConnection:
 async def test_requests_that_come_byte_by_byte(start) -> None:
     world = await start()
     peer, _ = await world.log_on()
-    stream = b"".join(peer.pack(Command.ECHO, ECHO) for _ in range(3))
+    stream = b"".join(framed(peer.echo()) for _ in range(3))
     for at in range(len(stream)):
-        peer.link.sock.sendall(stream[at : at + 1])
+        peer.sock.sendall(stream[at : at + 1])
         await trio.testing.wait_all_tasks_blocked()
     assert list((await peer.answers(3)).values()) == [Status.SUCCESS] * 3
 
@@ -81,8 +85,8 @@ async def test_many_frames_in_one_receive_are_answered_in_one_send(start, monkey
             return self.inner.sendmsg(parts)
 
     sender._socket = Counting(sender._socket)
-    peer.link.sock.sendall(b"".join(peer.pack(Command.ECHO, ECHO) for _ in range(50)))
-    assert list((await peer.answers(50)).values()) == [Status.SUCCESS] * 50
+    sent = peer.send(*(peer.echo() for _ in range(50)))
+    assert list(await peer.answers(50)) == sent
     assert calls == [50]
 
 
@@ -92,8 +96,9 @@ async def test_a_frame_larger_than_the_buffer_and_small_ones_behind_it(start) ->
     file = await peer.do(peer.open, tree, "f")
     data = bytes(range(256)) * 2048
     assert len(data) > 4 * BUFFER_SIZE
-    sent = {peer.start_write(file, 0, data), *(peer.echo() for _ in range(5)), peer.start_write(file, 10, b"small")}
-    assert set(await peer.answers(7)) == sent
+    requests = [peer.writing(file, 0, data), *(peer.echo() for _ in range(5)), peer.writing(file, 10, b"small")]
+    sent = await peer.do(peer.send, *requests)
+    assert list(await peer.answers(7)) == sent
     assert await peer.do(peer.read, file, 0, len(data)) == data[:10] + b"small" + data[15:]
 
 
@@ -104,9 +109,9 @@ async def test_little_is_taken_before_a_session_and_more_afterwards(start) -> No
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
     assert await peer.do(peer.write, file, 0, bytes(1 << 20)) == 1 << 20
-    stranger.link.sock.sendall((5001).to_bytes(4, "big"))
+    stranger.sock.sendall((5001).to_bytes(4, "big"))
     assert await stranger.is_gone()
-    peer.link.sock.sendall(((8 << 20) + 65536 + 1).to_bytes(4, "big"))
+    peer.sock.sendall(((8 << 20) + 65536 + 1).to_bytes(4, "big"))
     assert await peer.is_gone()
 
 
@@ -114,7 +119,7 @@ async def test_after_logoff_it_is_little_again(start) -> None:
     world = await start()
     peer, _ = await world.log_on()
     await peer.do(peer.call, Command.LOGOFF, bytes.fromhex("04000000"))
-    peer.link.sock.sendall((65537).to_bytes(4, "big"))
+    peer.sock.sendall((65537).to_bytes(4, "big"))
     assert await peer.is_gone()
 
 
@@ -123,7 +128,7 @@ async def test_a_bad_first_byte_ends_the_connection_with_one_line(start, caplog,
     caplog.set_level(logging.INFO, "smbport")
     world = await start()
     peer = world.connect()
-    peer.link.sock.sendall(bytes([first, 0, 0, 4]) + bytes(4))
+    peer.sock.sendall(bytes([first, 0, 0, 4]) + bytes(4))
     assert await peer.is_gone()
     assert [record.getMessage() for record in caplog.records] == [
         f"connection of 127.0.0.1 ended: direct TCP frame begins with 0x{first:02x}, not 0"
@@ -133,7 +138,7 @@ async def test_a_bad_first_byte_ends_the_connection_with_one_line(start, caplog,
 async def test_what_stands_before_garbage_is_answered(start) -> None:
     world = await start()
     peer, _ = await world.log_on()
-    peer.link.sock.sendall(peer.pack(Command.ECHO, ECHO) + b"\0\0\0\4SPAM")
+    peer.sock.sendall(framed(peer.echo()) + b"\0\0\0\4SPAM")
     assert (await peer.answer()).status == Status.SUCCESS
     assert await peer.is_gone()
 
@@ -150,11 +155,10 @@ async def test_frames_stay_good_while_their_requests_are_in_threads(start, gate:
     stream, data = b"", b""
     for number in range(30):
         piece = bytes([number + 1]) * (100 if number % 3 else 70_000)
-        sent = peer.client_write(file, len(data), piece)
-        stream += sent
+        stream += framed(peer.writing(file, len(data), piece))
         data += piece
     for at in range(0, len(stream), 10_000):
-        peer.link.sock.sendall(stream[at : at + 10_000])
+        peer.sock.sendall(stream[at : at + 10_000])
         await trio.testing.wait_all_tasks_blocked()
     await world.until(lambda: gate.arrived == 30)
     gate.open()
@@ -169,7 +173,7 @@ async def test_answers_overtake_those_that_take_longer(start, gate: Gate) -> Non
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, b"data")
     hold(world, gate, "File.read_at")
-    slow, quick = peer.start_read(file, 0, 4), peer.echo()
+    slow, quick = peer.send(peer.reading(file, 0, 4), peer.echo())
     assert list(await peer.answers(1)) == [quick]
     gate.open()
     assert await peer.answers(1) == {slow: Status.SUCCESS}
@@ -180,7 +184,7 @@ async def test_everything_in_threads(start) -> None:
     world.faults.force_threads()
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
-    sent = [peer.start_write(file, number * 1000, bytes([number]) * 1000) for number in range(100)]
+    sent = peer.send(*(peer.writing(file, number * 1000, bytes([number]) * 1000) for number in range(100)))
     assert set(await peer.answers(100)) == set(sent)
     content = await peer.do(peer.read, file, 0, 100_000)
     assert content == b"".join(bytes([number]) * 1000 for number in range(100))
@@ -190,8 +194,6 @@ async def test_everything_in_threads(start) -> None:
 
 async def test_no_request_waits_for_the_collector(start) -> None:
     """Frames of 8 MiB and answers of the same size must not live until a cyclic collection happens to come."""
-    import gc
-
     world = await start()
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
@@ -229,8 +231,7 @@ async def test_no_more_requests_run_than_may(start, gate: Gate) -> None:
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, b"data")
     hold(world, gate, "File.read_at")
-    first = peer.echo()
-    sent = [peer.start_read(file, 0, 4) for _ in range(7)]
+    first, *sent = peer.send(peer.echo(), *(peer.reading(file, 0, 4) for _ in range(7)))
     assert list(await peer.answers(1)) == [first], "what is ready goes out before anybody is waited for"
     await world.until(lambda: gate.arrived == 3)
     await trio.testing.wait_all_tasks_blocked()
@@ -246,7 +247,7 @@ async def test_no_more_bytes_are_promised_than_may_be_queued(start, gate: Gate) 
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, bytes(1 << 20))
     hold(world, gate, "File.read_at")
-    sent = [peer.start_read(file, 0, 512 << 10) for _ in range(6)]
+    sent = peer.send(*(peer.reading(file, 0, 512 << 10) for _ in range(6)))
     await world.until(lambda: gate.arrived == 3)
     await trio.testing.wait_all_tasks_blocked()
     assert gate.arrived == 3
@@ -259,28 +260,81 @@ async def test_requests_that_wait_do_not_count_as_running(start) -> None:
     world = await start(running_requests=2)
     peer, tree = await world.log_on()
     file, other = await peer.do(peer.open, tree, "f"), await peer.do(peer.open, tree, "f")
-    peer.lock(file)
-    await peer.answers(1)
-    stream = b"".join(peer.client_lock(other, LockFlag.EXCLUSIVE) for _ in range(2))
-    stream += peer.client_lock(file, LockFlag.UNLOCK) + peer.client_lock(other, LockFlag.UNLOCK)
-    stream += peer.client_lock(other, LockFlag.UNLOCK)
-    peer.link.sock.sendall(stream)
-    assert Counter((await peer.answers(5)).values()) == {Status.SUCCESS: 4, Status.RANGE_NOT_LOCKED: 1} or True
+    peer.send(peer.locking(file, 0), peer.locking(file, 1))
+    await peer.answers(2)
+    waits = [peer.locking(other, 0), peer.locking(other, 1)]
+    sent = peer.send(*waits, peer.locking(file, 0, LockFlag.UNLOCK), peer.locking(file, 1, LockFlag.UNLOCK))
+    assert await peer.answers(4) == dict.fromkeys(sent, Status.SUCCESS)
 
 
 async def test_no_more_requests_wait_than_may(start) -> None:
     world = await start(async_requests=3)
     peer, tree = await world.log_on()
     file, other = await peer.do(peer.open, tree, "f"), await peer.do(peer.open, tree, "f")
-    peer.lock(file)
+    peer.send(peer.locking(file))
     await peer.answers(1)
-    waiting = [peer.lock(other) for _ in range(3)]
-    refused = peer.lock(other)
-    assert await peer.answers(1) == {refused: Status.INSUFFICIENT_RESOURCES}
-    peer.cancel(waiting[1])
+    waiting = peer.send(*(peer.locking(other) for _ in range(4)))
+    [(refused, status)] = (await peer.answers(1)).items()
+    assert status == Status.INSUFFICIENT_RESOURCES
+    waiting.remove(refused)
+    peer.send(peer.cancelling(waiting[1]))
     assert await peer.answers(1) == {waiting[1]: Status.CANCELLED}
-    waiting[1] = peer.lock(other)
+    [waiting[1]] = peer.send(peer.locking(other))
     assert (await peer.answer()).status == Status.PENDING
-    for message_id in waiting:
-        peer.cancel(message_id)
+    peer.send(*map(peer.cancelling, waiting))
     assert await peer.answers(3) == dict.fromkeys(waiting, Status.CANCELLED)
+
+
+async def test_a_client_that_never_reads_is_not_read_either_and_at_last_given_up(start, mock_clock, caplog) -> None:
+    caplog.set_level(logging.INFO, "smbport")
+    world = await start(queued_bytes=1 << 20)
+    greedy, tree = await world.log_on()
+    file = await greedy.do(greedy.open, tree, "f")
+    await greedy.do(greedy.write, file, 0, bytes(1 << 20))
+    connection = only_connection(world)
+    greedy.send(*(greedy.reading(file, 0, 1 << 20) for _ in range(40)))
+    await world.until(lambda: connection._sender.queued_bytes > 1 << 20)
+    await trio.testing.wait_all_tasks_blocked()
+    assert connection._sender.queued_bytes <= 2 * ((1 << 20) + 80), "what was queued, and one more answer"
+    assert world.faults.counts["File.read_at"] < 40
+    other, _ = await world.log_on()
+    await other.do(other.call, Command.ECHO, ECHO)
+    mock_clock.jump(61)
+    await world.until(lambda: connection not in world.listener.connections)
+    assert "connection of 127.0.0.1 ended: the client took no byte for 60 s" in caplog.text
+    await other.do(other.call, Command.ECHO, ECHO)
+    other.link.close()
+    await world.until_alone()
+
+
+async def test_a_client_that_reads_again_gets_everything(start) -> None:
+    world = await start(queued_bytes=1 << 20)
+    greedy, tree = await world.log_on()
+    file = await greedy.do(greedy.open, tree, "f")
+    await greedy.do(greedy.write, file, 0, bytes(1 << 20))
+    sent = greedy.send(*(greedy.reading(file, 0, 1 << 20) for _ in range(40)))
+    await world.until(lambda: only_connection(world)._sender.queued_bytes > 1 << 20)
+    assert list(await greedy.answers(40)) == sent
+
+
+async def test_two_clients_take_turns(start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much one has sent, the other waits for one receive of it at most."""
+    world = await start()
+    clients = [await world.log_on() for _ in range(2)]
+    files = [await peer.do(peer.open, tree, f"f{tree}") for peer, tree in clients]
+    turns: list[str] = []
+    answer_received = ClientConnection._answer_received
+
+    async def record(self) -> None:
+        turns.append(self)
+        await answer_received(self)
+
+    monkeypatch.setattr(ClientConnection, "_answer_received", record)
+    for (peer, _), file in zip(clients, files, strict=True):  # nobody is served before all of it is sent
+        peer.send(*(peer.writing(file, 0, bytes(20_000)) for _ in range(30)))
+    for peer, _ in clients:
+        await peer.answers(30)
+    assert len(turns) >= 20
+    first_end = min(len(turns) - 1 - turns[::-1].index(one) for one in set(turns))
+    while_both = turns[:first_end]
+    assert max(len(list(run)) for _, run in itertools.groupby(while_both)) <= 2

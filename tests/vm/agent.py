@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def main(program: Path) -> None:
@@ -32,7 +33,7 @@ def main(program: Path) -> None:
                 os._exit(0)
 
 
-def _run(module: ModuleType, request: Mapping, port: int) -> None:
+def _run(module: ModuleType, request: Mapping[str, Any], port: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     output = os.open(f"/run/output-{request['job']}", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     for number in (sys.stdout.fileno(), sys.stderr.fileno()):
@@ -48,7 +49,7 @@ def _run(module: ModuleType, request: Mapping, port: int) -> None:
     _send(port, answer)
 
 
-def _send(port: int, answer: Mapping) -> None:
+def _send(port: int, answer: Mapping[str, Any]) -> None:
     line = json.dumps(answer).encode() + b"\n"
     with open("/run/port.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -15,10 +15,14 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 CHUNK = 1 << 20
+POLL_S = 0.02
 LOCK_COMMAND = 10  # [MS-SMB2] 2.2.1.2
 
 
@@ -39,8 +43,8 @@ def unmount(folder: str) -> None:
 
 
 def connection_state() -> str:
-    """What the client thinks of its servers, sessions and shares."""
-    return Path("/proc/fs/cifs/DebugData").read_text()
+    """What the client thinks of its servers, sessions and shares; kernels differ in their capitals."""
+    return Path("/proc/fs/cifs/DebugData").read_text().lower()
 
 
 # Data ------------------------------------------------------------------------------------------------------------
@@ -92,11 +96,10 @@ def write_side_by_side(writers: int, size: int) -> list[int]:
 
 def append_in_turns(writers: int, lines: int) -> None:
     """Append to one file through several handles, a line each in turn."""
-    files = [open("log", "ab", buffering=0) for _ in range(writers)]  # noqa: SIM115
-    for number in range(lines):
-        files[number % writers].write(b"%06d\n" % number)
-    for file in files:
-        file.close()
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open("log", "ab", buffering=0)) for _ in range(writers)]
+        for number in range(lines):
+            files[number % writers].write(b"%06d\n" % number)
 
 
 def map_file(name: str, offset: int, text: str) -> str:
@@ -104,9 +107,9 @@ def map_file(name: str, offset: int, text: str) -> str:
     with open(name, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         memory[offset : offset + len(text)] = text.encode()
         memory.flush()
-    with open(name, "rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+    with open(name, "rb") as reader:
+        os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with mmap.mmap(reader.fileno(), 0, prot=mmap.PROT_READ) as memory:
             return memory[offset : offset + len(text)].decode()
 
 
@@ -193,9 +196,9 @@ def round_trip(names: list[str]) -> list[str]:
     return sorted(listed)
 
 
-def refusals(*attempts: tuple[str, ...]) -> list[str]:
-    """What the calls of `os` with these arguments fail with: names of error numbers, "" for none."""
-    return [_errno(lambda call=call, arguments=rest: getattr(os, call)(*arguments)) for call, *rest in attempts]
+def refusals(*attempts: Sequence[Any]) -> list[str]:
+    """What functions of `os`, each with its arguments, fail with: names of error numbers, "" for none."""
+    return [_errno(partial(getattr(os, call), *arguments)) for call, *arguments in attempts]
 
 
 def read_text(name: str) -> str:
@@ -203,7 +206,7 @@ def read_text(name: str) -> str:
     try:
         return Path(name).read_text()
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode[error.errno or 0]
 
 
 def write_text(name: str, text: str) -> str:
@@ -270,12 +273,17 @@ def lock_ranges(mine: str, other: str) -> list[str]:
             _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)),
             _errno(lambda: fcntl.lockf(second, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 14)),
             _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 15)),
-            _errno(lambda: os.pwrite(second.fileno(), b"x", 12)),
-            _errno(lambda: os.pwrite(second.fileno(), b"x", 20)),
+            _errno(partial(_write_through, second.fileno(), 12)),
+            _errno(partial(_write_through, second.fileno(), 20)),
         ]
         fcntl.lockf(first, fcntl.LOCK_UN, 5, 10)
         heard.append(_errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)))
         return heard
+
+
+def _write_through(descriptor: int, offset: int) -> None:
+    os.pwrite(descriptor, b"x", offset)
+    os.fsync(descriptor)
 
 
 def lock_files(mine: str, other: str) -> list[str]:
@@ -297,7 +305,7 @@ def wait_for_lock(mine: str, other: str) -> int:
     with open(mine, "r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
         child = _child(_lock, other)
-        _until(_somebody_waits)
+        _until_waiting(child)
         fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
         return _status(child)
 
@@ -307,10 +315,10 @@ def give_up_waiting(mine: str, other: str) -> str:
     with open(mine, "r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
         child = _child(_lock, other)
-        _until(_somebody_waits)
+        _until_waiting(child)
         os.kill(child, signal.SIGKILL)
         assert _status(child) == -signal.SIGKILL
-        _until(lambda: not _somebody_waits())
+        _until(lambda: not _lock_requests())
         fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
         return _errno(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10))
 
@@ -320,8 +328,18 @@ def _lock(name: str) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
 
 
-def _somebody_waits() -> bool:
-    return any(int(found) == LOCK_COMMAND for found in re.findall(r"com: (\d+)", connection_state()))
+def _until_waiting(child: int) -> None:
+    def waits() -> bool:
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        assert not ended, "nothing made the process wait"
+        return _lock_requests() > 0
+
+    _until(waits)
+
+
+def _lock_requests() -> int:
+    """How many wait for their answer."""
+    return len(re.findall(rf"com: {LOCK_COMMAND}\b", connection_state()))
 
 
 # Two clients, and a server that goes away ------------------------------------------------------------------------
@@ -388,14 +406,14 @@ def _status(child: int) -> int:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    """The host's time-out ends what never comes."""
+    """The kernel does not tell, so ask again and again; the host's time-out ends what never comes."""
     while not condition():
-        os.sched_yield()
+        time.sleep(POLL_S)
 
 
 def _errno(call: Callable[[], object]) -> str:
     try:
         call()
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode[error.errno or 0]
     return ""

@@ -19,7 +19,7 @@ __all__ = ["GuestError", "Machine", "MachineError"]
 
 MEMORY_MIB: Final = 768
 BOOT_TIMEOUT_S: Final = 180.0  # a quiet computer takes 5
-JOB_TIMEOUT_S: Final = 120.0
+JOB_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 10.0
 CONSOLE_TAIL: Final = 3000
 AGENT: Final = Path(__file__).with_name("agent.py")
@@ -65,6 +65,7 @@ class Machine:
         self._read_until = 0
         self._guest: _Guest | None = None
         self._jobs = 0
+        self.ends = 0  # how often it went down: what was mounted before is gone
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +78,7 @@ class Machine:
         if self._guest:
             self._guest.stop()
             self._guest = None
+            self.ends += 1
 
     def call(self, function: Callable[..., Result], *arguments: object, folder: str = "/") -> Result:
         """Run a function of the program in the guest.  Arguments and result must be at home in JSON."""

@@ -64,7 +64,9 @@ class Mounter:
         refusal = self._machine.call(client.mount, f"//10.0.2.2/{share}", root, text, password)
         if refusal:
             raise Refused("\n".join([refusal, *self._machine.news()]))  # of which the kernel complained, too
+        ends = self._machine.ends
         try:
             yield Mount(self._machine, f"{root}/{self._test}", folder)
         finally:
-            self._machine.call(client.unmount, root)
+            if self._machine.ends == ends:  # else the mount has gone with the machine
+                self._machine.call(client.unmount, root)

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 EVERY_MODE = [f"{version}-{kind}" for version in DIALECTS for kind in SECURITY if kind != "seal" or version >= "3"]
 every_mode = pytest.mark.parametrize("mount", EVERY_MODE, indirect=True)
 some_modes = pytest.mark.parametrize("mount", ["2.0-sign", "3.1.1-plain", "3.1.1-seal"], indirect=True)
-two_modes = pytest.mark.parametrize("mode", ["2.0-plain", "3.1.1-plain"])
+oplocks_and_leases = pytest.mark.parametrize("mode", ["2.0-plain", "2.1-plain", "3.1.1-plain"])  # as clients ask for
 
 MIB = 1 << 20
 UNSUPPORTED = errno.errorcode[errno.EOPNOTSUPP]  # one of two names for one number
@@ -48,9 +48,9 @@ def files_with_text(folder: Path) -> list[str]:
 def test_the_connection_is_what_was_asked_for(mount: Mount, request: pytest.FixtureRequest):
     version, _, kind = request.node.callspec.params["mount"].partition("-")
     state = mount.call(client.connection_state)
-    assert re.search(rf"Dialect 0x{DIALECTS[version]:x}\b", state)
+    assert re.search(rf"dialect 0x{DIALECTS[version]:x}\b", state)
     assert (" signed" in state) == (kind == "sign")
-    assert (" Encrypted" in state) == (kind == "seal")
+    assert (" encrypted" in state) == (kind == "seal")
 
 
 @every_mode
@@ -261,7 +261,7 @@ def test_times(mount: Mount):
         assert [found.st_atime_ns, found.st_mtime_ns] == times
 
 
-@two_modes
+@pytest.mark.parametrize("mode", ["2.0-plain", "3.1.1-plain"])
 def test_a_file_without_write_bits_is_read_only(mounter: Mounter, mode: str):
     with mounter(mode, "actimeo=0") as mount:  # or the client takes its own change for done already
         (mount.folder / "file").write_text("old")
@@ -291,30 +291,31 @@ def test_space(mount: Mount):
 # Locks -----------------------------------------------------------------------------------------------------------
 
 
-@two_modes
+@oplocks_and_leases
 def test_range_locks_between_clients(mounter: Mounter, mode: str):
     """They keep others from writing, too: SMB's locks are mandatory."""
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
         heard = mine.call(client.lock_ranges, "file", f"{other.guest_folder}/file")
-    assert heard == ["EACCES", "EACCES", "", "EACCES", "", ""]
+    assert heard.pop(3) in ("EACCES", "EIO")  # the latter from kernels that write later
+    assert heard == ["EACCES", "EACCES", "", "", ""]
 
 
-@two_modes
+@oplocks_and_leases
 def test_whole_file_locks_between_clients(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").touch()
         assert mine.call(client.lock_files, "file", f"{other.guest_folder}/file") == ["EACCES", "", ""]
 
 
-@two_modes
+@oplocks_and_leases
 def test_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
         assert mine.call(client.wait_for_lock, "file", f"{other.guest_folder}/file") == 0
 
 
-@two_modes
+@oplocks_and_leases
 def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
@@ -324,7 +325,7 @@ def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
 # Two clients, other shares, other servers ------------------------------------------------------------------------
 
 
-@two_modes
+@oplocks_and_leases
 def test_one_client_sees_what_another_writes(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         read = mine.call(client.see_changes, "file", f"{other.guest_folder}/file", 5)
@@ -342,7 +343,7 @@ def test_a_read_only_share(mounter: Mounter):
 
 def test_a_share_that_wants_encryption(mounter: Mounter):
     with mounter("3.1.1-plain", share="sealed") as mount:
-        assert " Encrypted" in mount.call(client.connection_state)
+        assert " encrypted" in mount.call(client.connection_state)
         assert mount.call(client.write_text, "file", "sealed") == ""
         assert (mount.folder / "file").read_text() == "sealed"
     with pytest.raises(Refused, match=r"error\(13\)"), mounter("2.1-sign", share="sealed"):

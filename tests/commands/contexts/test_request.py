@@ -1,0 +1,142 @@
+"""What the create contexts of a request ask for."""
+
+from typing import Any
+
+import pytest
+
+from smbport.commands.contexts.request import Contexts, parse_contexts
+from smbport.wire.constants import ContextTag
+from smbport.wire.create_contexts import (
+    AllocationSize,
+    DurableHandleReconnect,
+    DurableHandleReconnectV2,
+    DurableHandleRequest,
+    DurableHandleRequestV2,
+    LeaseContext,
+    LeaseContextV2,
+    MaximalAccessRequest,
+    TimewarpToken,
+)
+from smbport.wire.record import BadStructure
+from smbport.wire.status import Status
+
+KEY = bytes(range(16))
+LEASE = LeaseContext(lease_key=KEY, lease_state=7).pack()
+LEASE_V2 = LeaseContextV2(lease_key=KEY, lease_state=7).pack()
+RECONNECT = DurableHandleReconnect(file_id_persistent=1, file_id_volatile=1).pack()
+RECONNECT_V2 = DurableHandleReconnectV2(file_id_persistent=1, file_id_volatile=1, create_guid=KEY, flags=0).pack()
+
+
+def parse(*contexts: tuple[bytes, bytes]) -> Contexts:
+    return parse_contexts([(tag, memoryview(data)) for tag, data in contexts])
+
+
+def test_nothing_asked() -> None:
+    assert parse() == Contexts()
+    assert not parse().any_answer
+
+
+def test_maximal_access() -> None:
+    assert parse((ContextTag.MAXIMAL_ACCESS, b"")) == Contexts(maximal_access=True)
+    since = MaximalAccessRequest(timestamp=77).pack()
+    asked = parse((ContextTag.MAXIMAL_ACCESS, since))
+    assert asked == Contexts(maximal_access=True, maximal_access_since=77)
+    assert asked.any_answer
+
+
+def test_on_disk_id() -> None:
+    assert parse((ContextTag.ON_DISK_ID, b"")) == Contexts(on_disk_id=True)
+    assert parse((ContextTag.ON_DISK_ID, b"")).any_answer
+
+
+def test_allocation_size() -> None:
+    asked = parse((ContextTag.ALLOCATION_SIZE, AllocationSize(allocation_size=(1 << 63) - 1).pack()))
+    assert asked == Contexts(allocation_size=(1 << 63) - 1)
+    assert not asked.any_answer
+
+
+@pytest.mark.parametrize("size", [1 << 63, (1 << 64) - 1])
+def test_an_allocation_size_that_no_file_can_have(refused: Any, size: int) -> None:
+    with refused(Status.INVALID_PARAMETER):
+        parse((ContextTag.ALLOCATION_SIZE, AllocationSize(allocation_size=size).pack()))
+
+
+def test_timewarp() -> None:
+    assert parse((ContextTag.TIMEWARP, TimewarpToken(timestamp=5).pack())) == Contexts(timewarp=5)
+
+
+def test_several_at_once() -> None:
+    asked = parse(
+        (ContextTag.DURABLE_REQUEST, DurableHandleRequest().pack()),
+        (ContextTag.MAXIMAL_ACCESS, b""),
+        (ContextTag.LEASE, LEASE),
+        (ContextTag.ON_DISK_ID, b""),
+    )
+    assert (asked.maximal_access, asked.on_disk_id) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        b"????",
+        b"a longer name than any",
+        ContextTag.APP_INSTANCE_ID,
+        ContextTag.APP_INSTANCE_VERSION,
+        ContextTag.AAPL,
+        ContextTag.POSIX,
+    ],
+)
+def test_what_is_not_known_is_passed_over(tag: bytes) -> None:
+    """As [MS-SMB2] 3.3.5.9 has it; the response lacks an answer."""
+    assert parse((tag, b"anything")) == Contexts()
+
+
+def test_extended_attributes_cannot_be_had(refused: Any) -> None:
+    """A file without them would not be what was asked for; an empty list asks for nothing."""
+    assert parse((ContextTag.EXTENDED_ATTRIBUTES, b"")) == Contexts()
+    with refused(Status.EAS_NOT_SUPPORTED):
+        parse((ContextTag.EXTENDED_ATTRIBUTES, b"\0" * 12))
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"), [(ContextTag.DURABLE_RECONNECT, RECONNECT), (ContextTag.DURABLE_RECONNECT_V2, RECONNECT_V2)]
+)
+def test_nothing_to_reconnect_to(refused: Any, tag: bytes, data: bytes) -> None:
+    with refused(Status.OBJECT_NAME_NOT_FOUND):
+        parse((tag, data))
+
+
+SHORT = {
+    "MxAc": (ContextTag.MAXIMAL_ACCESS, 8, range(1, 8)),
+    "AlSi": (ContextTag.ALLOCATION_SIZE, 8, range(8)),
+    "TWrp": (ContextTag.TIMEWARP, 8, range(8)),
+    "DHnQ": (ContextTag.DURABLE_REQUEST, DurableHandleRequest.SIZE, range(16)),
+    "DH2Q": (ContextTag.DURABLE_REQUEST_V2, DurableHandleRequestV2.SIZE, range(32)),
+    "DHnC": (ContextTag.DURABLE_RECONNECT, len(RECONNECT), range(16)),
+    "DH2C": (ContextTag.DURABLE_RECONNECT_V2, len(RECONNECT_V2), range(36)),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_shorter_than_its_structure(name: str) -> None:
+    tag, size, lengths = SHORT[name]
+    assert max(lengths) == size - 1
+    for length in lengths:
+        with pytest.raises(BadStructure):
+            parse((tag, bytes(length)))
+
+
+@pytest.mark.parametrize("length", [0, 1, 16, 31, 33, 40, 51, 53, 64])
+def test_a_lease_of_neither_size(length: int) -> None:
+    with pytest.raises(BadStructure):
+        parse((ContextTag.LEASE, bytes(length)))
+
+
+def test_a_lease_of_either_size() -> None:
+    for lease in (LEASE, LEASE_V2):
+        parse((ContextTag.LEASE, lease))
+
+
+def test_one_that_is_bad_spoils_them_all() -> None:
+    with pytest.raises(BadStructure):
+        parse((ContextTag.ON_DISK_ID, b""), (ContextTag.TIMEWARP, b"short"), (ContextTag.MAXIMAL_ACCESS, b""))
