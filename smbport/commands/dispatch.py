@@ -134,10 +134,11 @@ async def _answer(call: Call) -> Reply:
     """One request.  The only place where exceptions become statuses."""
     command = call.header.command
     try:
+        _enter(call)
         rule = RULES.get(command)
         if rule is None:
             raise StatusError(Status.INVALID_PARAMETER, "unknown command")
-        _enter(call, rule)
+        _check_rule(call, rule)
         request = rule.record.unpack_from(call.message, HEADER_SIZE)
         _check_charge(call, rule, request)
         if not rule.opened:
@@ -170,8 +171,8 @@ async def _answer_on_open(call: Call, rule: Rule, request: object) -> Reply:
         call.server.unpin(opened)
 
 
-def _enter(call: Call, rule: Rule) -> None:
-    """Dialect, session, signature and tree.  [MS-SMB2] 3.3.5.2.7.2, 3.3.5.2.9, 3.3.5.2.4, 3.3.5.2.11"""
+def _enter(call: Call) -> None:
+    """What is the same for all commands, unknown ones too: dialect, ids, signature.  [MS-SMB2] 3.3.5.2.4"""
     connection, chain, header = call.connection, call.chain, call.header
     if not connection.negotiated and header.command != Command.NEGOTIATE:
         raise Disconnect(f"{name(Command, header.command)} before NEGOTIATE")
@@ -182,10 +183,14 @@ def _enter(call: Call, rule: Rule) -> None:
     channel = call.channel = connection.channels.get(chain.session_id)
     if channel is not None:
         _check_signature(call, channel)
-    if related:
+
+
+def _check_rule(call: Call, rule: Rule) -> None:
+    """Relation, session and tree, as far as this command needs them.  [MS-SMB2] 3.3.5.2.9, 3.3.5.2.11"""
+    if call.header.flags & HeaderFlag.RELATED_OPERATIONS:
         _check_relation(call, rule)
     if rule.session:
-        _check_session(call, channel)
+        _check_session(call, call.channel)
         _find_tree(call, rule)
 
 

@@ -1,5 +1,7 @@
 """FLUSH: what was written reaches stable storage.  [MS-SMB2] 3.3.5.11"""
 
+from contextlib import suppress
+
 from smbport.commands.call import Call, Reply
 from smbport.commands.steps import blocking
 from smbport.platform import Node, Volume
@@ -48,7 +50,6 @@ def _sync(node: Node, volume: Volume, path: str | None, *, wait: bool = False) -
     node.sync(wait=wait)
     if path is None:
         return
-    try:
+    # Somebody may have taken the directory away behind our back: then there is no name left to keep.
+    with suppress(FileNotFoundError, NotADirectoryError):
         volume.sync_directory_of(path, wait=wait)
-    except (FileNotFoundError, NotADirectoryError):
-        pass  # somebody took the directory away behind our back: there is no name left to keep

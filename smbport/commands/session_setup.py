@@ -81,7 +81,8 @@ async def _fail(call: Call, channel: Channel, error: Exception) -> None:
     """The logon failed: forget it, and make guessing slow.  A session that was valid ends too.  [MS-SMB2] 3.3.5.5.3"""
     connection, server, limits = call.connection, call.server, call.server.settings.limits
     channel.exchange = None
-    call.channel = None
+    if not channel.session.valid:
+        call.channel = None  # there was never a key to sign the refusal with
     await _end(call, channel.session)
     connection.failed_logons += 1
     log.warning("logon from %s failed: %s", connection.address, error)
@@ -141,6 +142,7 @@ def _make_keys(channel: Channel, done: Done) -> None:
     cipher = connection.cipher if done.user.kind == "user" else None
     keys = session.keys = derive_keys(connection.dialect, done.session_key, channel.preauth.value, cipher)
     channel.signer = make_signer(connection.signing_algorithm, keys.signing)
+    session.secret_keys = done.user.kind == "user"
     if cipher is not None:
         session.sealer = Sealer(cipher, keys.encryption_in, keys.encryption_out)
 
@@ -148,6 +150,7 @@ def _make_keys(channel: Channel, done: Done) -> None:
 async def _map_account(call: Call, session: Session, user: LogonUser) -> None:
     """Find the system account whose rights the user has on files; None if there is none or no need of one."""
     identity = call.server.platform.identity
+    session.account = None
     if identity is None or user.kind == "anonymous":
         return
     if user.kind == "guest":
@@ -161,15 +164,26 @@ async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
     """Re-authentication keeps the keys and refreshes who the user is, groups included.  [MS-SMB2] 3.3.5.5.2"""
     session = channel.session
     assert session.user is not None
-    if done.user.kind != session.user.kind:  # a guest's keys are no secret: they must never protect a user
+    if not _may_become(session, done.user):
         log.warning("session of %s %s cannot become one of %s", session.user.kind, session.user_name, done.user.kind)
         raise StatusError(Status.ACCESS_DENIED)
     await _map_account(call, session, done.user)
     if not session.valid:  # a LOGOFF came while a thread was busy
         raise StatusError(Status.USER_SESSION_DELETED)
     session.user = done.user
-    call.sign_reply = done.user.kind == "user"
+    call.sign_reply |= done.user.kind == "user"  # a signed request is answered so, whoever the user is now
     return _success(session, done)
+
+
+def _may_become(session: Session, user: LogonUser) -> bool:
+    """A user's session may turn anonymous, which only takes rights away, and the user's again.
+
+    The keys of a guest or an anonymous session are no secret: they must never come to protect a user.
+    """
+    assert session.user is not None
+    if user.kind == "anonymous" and session.user.kind == "user":
+        return True
+    return user.kind == session.user.kind or (user.kind == "user" and session.secret_keys)
 
 
 async def _end_previous_session(call: Call, session: Session, previous_id: int) -> None:

@@ -88,15 +88,14 @@ class Oplocks(Generic[Owner]):
 
         `sole`: there are no other opens, or stat opens only; `locked`: a byte range is locked.
         """
-        if (
-            locked
-            or wanted not in (_II, _EXCLUSIVE, _BATCH)
-            or any(oplock.level != _II for oplock in self._held.values())
-        ):
+        if locked or wanted not in (_II, _EXCLUSIVE, _BATCH):
             return _NONE
-        level = wanted if sole and not self._held else _II
-        self._held[owner] = _Oplock(level)
-        return level
+        if self._held or not sole:
+            wanted = _II
+        if any(oplock.level != _II for oplock in self._held.values()):
+            return _NONE
+        self._held[owner] = _Oplock(wanted)
+        return wanted
 
     def start_breaks(
         self, contention: Contention, new_event: "Callable[[], Event]", by: Owner | None = None

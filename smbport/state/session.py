@@ -39,7 +39,7 @@ class Session:
     """A logged-on user: trees, opens, keys."""
 
     __slots__ = (
-        "account", "channels", "encrypt", "keys", "next_tree_id", "opens", "sealer", "server", "session_id",
+        "account", "channels", "encrypt", "keys", "next_tree_id", "opens", "sealer", "secret_keys", "server", "session_id",
         "session_key", "signing_required", "trees", "user", "valid",
     )  # fmt: skip
 
@@ -52,6 +52,7 @@ class Session:
         self.session_key = b""
         self.keys: SessionKeys | None = None
         self.sealer: Sealer | None = None
+        self.secret_keys = False  # they come from a user's password; those of guests anybody can know
         self.signing_required = False
         self.encrypt = False  # every message but the logon must be sealed
         self.trees: dict[int, TreeConnect] = {}

@@ -153,12 +153,19 @@ class DirectConnection:
     def _send(self, parts: list[Part]) -> None:
         self._sent += _frames(parts)
 
+    def _follow(self, message_id: int, running: Running | None) -> Running:
+        """What CANCEL finds while this request waits; another one of the same chain may have waited before."""
+        if running is not None and running.message_id == message_id:
+            return running
+        if running is not None:
+            self.state.running.pop(running.message_id, None)
+        running = self.state.running[message_id] = Running(message_id, None, lambda: None)
+        return running
+
     def _run(self, chain: Chain, handler: Handler, step: Step | None, running: Running | None = None) -> None:
         while step is not None:
             if isinstance(step, Waiting):
-                if running is None:
-                    running = Running(chain.calls[chain.current].header.message_id, None, lambda: None)
-                    self.state.running[running.message_id] = running
+                running = self._follow(chain.calls[chain.current].header.message_id, running)
                 if step.interim and not running.async_id:
                     running.async_id = self.state.next_async_id
                     self.state.next_async_id += 1

@@ -230,10 +230,10 @@ def ranges(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return made
 
 
-def plain_read(peer: Any, offset: int, length: int, **fields: int) -> tuple[int, bytes]:
-    [(header, frame)] = peer.frames(
-        peer.message(Command.READ, body(peer, offset, length, **fields), tree_id=peer.tree), plain=True
-    )
+def plain_read(peer: Any, offset: int, length: int, *, charge: int = 1, **fields: int) -> tuple[int, bytes]:
+    request = body(peer, offset, length, **fields)
+    message = peer.message(Command.READ, request, tree_id=peer.tree, charge=charge)
+    [(header, frame)] = peer.frames(message, plain=True)
     if header.status:
         return header.status, b""
     return 0, bytes(read_data(frame, ReadResponse.unpack_from(frame, HEADER_SIZE)))
@@ -294,10 +294,11 @@ def test_a_range_keeps_the_handle_until_it_is_sent(zero_copy: Any, monkeypatch: 
     seen: list[tuple[bool, int]] = []
     original = MemoryFile.read_at
 
-    def send_late(self: MemoryFile, *args: Any, **keywords: Any) -> bytes:
-        zero_copy.server.close_open(state)
-        seen.append((state.closed, zero_copy.memory.open_handles))
-        return original(self, *args, **keywords)
+    def send_late(self: MemoryFile, offset: int, length: int, **keywords: Any) -> bytes:
+        if length > 1:  # not a sample
+            zero_copy.server.close_open(state)
+            seen.append((state.closed, zero_copy.memory.open_handles))
+        return original(self, offset, length, **keywords)
 
     monkeypatch.setattr(MemoryFile, "read_at", send_late)
     assert plain_read(peer, 0, 2000)[1] == CONTENT[:2000]
@@ -305,17 +306,41 @@ def test_a_range_keeps_the_handle_until_it_is_sent(zero_copy: Any, monkeypatch: 
     zero_copy.check_nothing_is_open()
 
 
+@pytest.mark.parametrize("cold", [0, 3 << 18, (1 << 20) - 1])
+def test_what_is_not_at_hand_is_read_in_a_thread(zero_copy: Any, monkeypatch: pytest.MonkeyPatch, cold: int) -> None:
+    """Sending from the file would hold up everybody until the disk has found it."""
+    content = bytes(range(256)) * 4096
+    zero_copy.make("large", content)
+    peer = zero_copy.connect()
+    peer.file = peer.open("large", Access.GENERIC_READ)
+    made = ranges(monkeypatch)
+    original = MemoryFile.read_at
+    waited: list[int] = []
+
+    def disk(self: MemoryFile, offset: int, length: int, *, wait: bool = False) -> bytes:
+        if wait:
+            waited.append(length)
+        elif offset <= cold < offset + length:
+            raise BlockingIOError
+        return original(self, offset, length, wait=wait)
+
+    monkeypatch.setattr(MemoryFile, "read_at", disk)
+    assert plain_read(peer, 0, 1 << 20, charge=16) == (0, content)
+    assert (made, waited) == ([], [1 << 20])
+
+
 def test_a_file_that_shrank_after_the_promise_is_padded(zero_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The length was sent already; no old memory fills the rest."""
     peer = opened(zero_copy.connect())
     original = MemoryFile.read_at
 
-    def shrink(self: MemoryFile, *args: Any, **keywords: Any) -> bytes:
-        monkeypatch.setattr(MemoryFile, "read_at", original)
-        file = zero_copy.volume.open("f", ACCESS_READ | 2)
-        file.resize(100)
-        file.close()
-        return original(self, *args, **keywords)
+    def shrink(self: MemoryFile, offset: int, length: int, **keywords: Any) -> bytes:
+        if length > 1:  # not a sample
+            monkeypatch.setattr(MemoryFile, "read_at", original)
+            file = zero_copy.volume.open("f", ACCESS_READ | 2)
+            file.resize(100)
+            file.close()
+        return original(self, offset, length, **keywords)
 
     monkeypatch.setattr(MemoryFile, "read_at", shrink)
     assert plain_read(peer, 0, 2000)[1] == CONTENT[:100] + bytes(1900)

@@ -661,7 +661,7 @@ def test_the_word_server_does_not_keep_the_account_of_the_user_before(new_wire: 
     assert session_of(peer).account is None
 
 
-@pytest.mark.parametrize(("before", "after"), [("guest", "u"), ("", "u"), ("u", "guest"), ("u", "")])
+@pytest.mark.parametrize(("before", "after"), [("guest", "u"), ("", "u"), ("u", "guest"), ("guest", "")])
 def test_a_guest_does_not_become_a_user_nor_the_reverse(new_wire: Callable[..., Any], before: str, after: str) -> None:
     """A guest's keys are no secret: a relayed logon of a user on top would be a session that anybody can sign for."""
     wire = new_wire(**guests())
@@ -669,6 +669,16 @@ def test_a_guest_does_not_become_a_user_nor_the_reverse(new_wire: Callable[..., 
     kind = session_of(peer).user.kind
     assert Logon(peer, after, "p").run(plain=False)[0] == Status.ACCESS_DENIED
     assert session_of(peer).user.kind == kind
+
+
+def test_a_user_may_turn_anonymous_and_back(new_wire: Callable[..., Any]) -> None:
+    """smb2.session.reauth2 and reauth3: the keys stay the user's, and so does the signing."""
+    wire = new_wire(**guests())
+    peer = logged_on(wire, "u", "p")
+    for name, kind in (("", "anonymous"), ("u", "user")):
+        assert Logon(peer, name, "p").run(plain=False)[0] == Status.SUCCESS
+        assert session_of(peer).user.kind == kind
+        assert session_of(peer).signing_required
 
 
 def test_a_logoff_while_the_account_is_looked_up(new_wire: Callable[..., Any]) -> None:

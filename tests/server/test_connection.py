@@ -4,15 +4,22 @@ import gc
 import itertools
 import logging
 import threading
+import tracemalloc
 from collections import Counter
 
 import pytest
 import trio
 
+from smbport.server import transport
 from smbport.server.connection import ClientConnection
 from smbport.server.transport import BUFFER_SIZE
+from smbport.state.settings import Settings, ShareSettings
+from smbport.testing import pages
+from smbport.testing.handles import MemoryFile
+from smbport.testing.memory import MemoryPlatform
 from smbport.wire.constants import Command, LockFlag
 from smbport.wire.echo import EchoRequest
+from smbport.wire.header import HEADER_SIZE
 from smbport.wire.status import Status
 
 ECHO = EchoRequest().pack()
@@ -192,6 +199,29 @@ async def test_everything_in_threads(start) -> None:
     await world.until(lambda: not world.memory.open_handles)
 
 
+async def test_an_idle_connection_costs_little(start) -> None:
+    """64 kB at most, and no receive buffer, whatever it has done before."""
+    world = await start()
+    tracemalloc.start()
+    try:
+        await world.log_on()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(30):
+            peer, tree = await world.log_on()
+            file = await peer.do(peer.open, tree, str(number))
+            await peer.do(peer.write, file, 0, bytes(200_000))
+        gc.collect()
+        snapshot = tracemalloc.take_snapshot()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    content = sum(trace.size for trace in snapshot.filter_traces([tracemalloc.Filter(True, pages.__file__)]).traces)
+    buffers = snapshot.filter_traces([tracemalloc.Filter(True, transport.__file__)]).traces
+    assert (after - before - content) / 30 < 64_000, "with all that the client in this process needs"
+    assert sum(trace.size for trace in buffers) < 4 * BUFFER_SIZE
+
+
 async def test_no_request_waits_for_the_collector(start) -> None:
     """Frames of 8 MiB and answers of the same size must not live until a cyclic collection happens to come."""
     world = await start()
@@ -338,3 +368,92 @@ async def test_two_clients_take_turns(start, monkeypatch: pytest.MonkeyPatch) ->
     first_end = min(len(turns) - 1 - turns[::-1].index(one) for one in set(turns))
     while_both = turns[:first_end]
     assert max(len(list(run)) for _, run in itertools.groupby(while_both)) <= 2
+
+
+# Zero copy ------------------------------------------------------------------------------------------------------
+
+
+class Miserly:
+    """Takes a prime number of bytes at a time, and often nothing."""
+
+    min_length = 1000
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def send(self, sock, head, file, offset: int, length: int) -> int:
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise BlockingIOError
+        data = (bytes(head) + file.read_at(offset, length))[:9973]
+        return sock.send(data) if data else 0
+
+
+@pytest.fixture
+async def miserly(start, monkeypatch: pytest.MonkeyPatch):
+    """A server with zero copy, a client that does not sign, and its file with content."""
+    monkeypatch.setattr(MemoryFile, "fileno", lambda self: 7)
+    platform = MemoryPlatform()
+    platform.zero_copy = Miserly()  # type: ignore[assignment]
+    share = ShareSettings(name="s", path="v", run_as="server")
+    world = await start(platform=platform, settings=Settings(shares=(share,), signing="offered"))
+    world.memory = platform
+    peer, tree = await world.log_on()
+    file = await peer.do(peer.open, tree, "f")
+    content = bytes(range(251)) * 2000
+    await peer.do(peer.write, file, 0, content)
+    peer.sign = False
+    return world, peer, file, content
+
+
+async def test_file_ranges_arrive_in_order_and_whole(miserly) -> None:
+    world, peer, file, content = miserly
+    requests = []
+    expected = {}
+    for number in range(30):
+        request = peer.reading(file, number * 7, 50_000 if number % 4 else 100)
+        requests += [request, peer.echo()]
+        expected[request.message_id] = content[number * 7 :][: 50_000 if number % 4 else 100]
+    sent = peer.send(*requests)
+    arrived = []
+    for _ in sent:
+        header, frame = await peer.do(peer.receive)
+        arrived.append(header.message_id)
+        if header.command == Command.READ:
+            assert frame[HEADER_SIZE + 16 :] == expected[header.message_id]
+    assert arrived == sent
+    await peer.do(peer.close, file)
+    await world.until(lambda: not world.memory.open_handles)
+
+
+async def test_a_file_that_shrinks_on_its_way_is_zeroes(miserly) -> None:
+    world, peer, file, content = miserly
+    zero_copy = world.memory.zero_copy
+    send = zero_copy.send
+
+    def shrinking(*args) -> int:
+        if zero_copy.calls == 1:
+            world.server.find_share("s").volume.open("f", 2).resize(20_000)
+        return send(*args)
+
+    zero_copy.send = shrinking
+    peer.send(peer.reading(file, 0, 400_000), peer.echo())
+    _, frame = await peer.do(peer.receive)
+    assert frame[HEADER_SIZE + 16 :] == content[:20_000] + bytes(380_000)
+    assert (await peer.answer()).command == Command.ECHO
+
+
+@pytest.mark.parametrize("closed_before", [False, True])
+async def test_ranges_that_never_leave_are_let_go(miserly, closed_before: bool) -> None:
+    world, peer, file, _ = miserly
+    peer.send(*(peer.reading(file, 0, 500_000) for _ in range(20)))
+    connection = only_connection(world)
+    await world.until(lambda: connection._sender.queued_bytes > 500_000)
+    [opened] = world.server.sessions[peer.session_id].opens.values()
+    assert opened.pins > 1
+    if closed_before:
+        world.server.close_open(opened)
+        assert world.memory.open_handles == 1
+    peer.reset()
+    await world.until_alone()
+    assert opened.pins == 0

@@ -264,6 +264,35 @@ def test_it_may_have_to_wait_again(waiting: tuple[Client, FileId, Client, Header
     assert Header.unpack_from(frame).status == Status.SUCCESS
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_each_request_of_a_compound_may_wait(bench: Bench, cancelled: bool) -> None:
+    """Each is announced with an id of its own, and found by CANCEL."""
+    (holder, tree), (waiter, other_tree) = bench.connect(), bench.connect()
+    held = [make(holder, tree, name) for name in ("a", "b")]
+    wanted = [make(waiter, other_tree, name) for name in ("a", "b")]
+    for file in held:
+        send(holder, lock(holder, file))
+    first, second = (lock(waiter, file) for file in wanted)
+    second_id = Header.unpack_from(second).message_id
+    first[20:24] = (len(first) + -len(first) % 8).to_bytes(4, "little")
+    first += bytes(-len(first) % 8)
+    connection = connection_of(waiter)
+    [frame] = connection.receive(waiter.protect(first) + waiter.protect(second))
+    announced = [Header.unpack_from(frame)]
+    holder.close(held[0])
+    frames = connection.resume()
+    announced.append(Header.unpack_from(frames[-1]))
+    assert [header.status for header in announced] == [Status.PENDING] * 2
+    assert announced[0].async_id != announced[1].async_id
+    if cancelled:
+        [end] = send(waiter, waiter.message(Command.CANCEL, CancelRequest().pack(), message_id=second_id))
+    else:
+        holder.close(held[1])
+        [end] = [Header.unpack_from(frame) for frame in connection.resume()]
+    assert (end.status, end.async_id) == (Status.CANCELLED if cancelled else Status.SUCCESS, announced[1].async_id)
+    assert not connection.state.running
+
+
 def test_it_can_be_cancelled(waiting: tuple[Client, FileId, Client, Header]) -> None:
     _, _, waiter, pending = waiting
     [header] = send(waiter, waiter.message(Command.CANCEL, CancelRequest().pack(), message_id=pending.message_id))

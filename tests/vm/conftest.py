@@ -15,7 +15,7 @@ from tests.vm.machine import Machine
 from tests.vm.mounting import Mount, Mounter
 from tests.vm.server import Server
 
-NEEDED: Final = ("qemu-system-x86_64", "busybox", "mount.cifs", "apt-get", "apt-cache", "dpkg-deb")
+NEEDED: Final = ("qemu-system-x86_64", "busybox", "mount.cifs", "apt-get", "apt-cache", "dpkg-deb", "setpriv")
 COMPLAINT: Final = re.compile(r"CIFS|BUG|Oops|Call Trace|blocked for more than")
 HARMLESS: Final = re.compile(r"interrupted close|failed rc=-512")  # a process was killed while it waited for an answer
 

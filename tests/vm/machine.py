@@ -22,6 +22,7 @@ BOOT_TIMEOUT_S: Final = 180.0  # a quiet computer takes 5
 JOB_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 10.0
 CONSOLE_TAIL: Final = 3000
+DIES_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")  # so that a killed test run leaves no machine behind
 AGENT: Final = Path(__file__).with_name("agent.py")
 
 # 9p shows this computer's root; user networking reaches its loopback; the port carries jobs and their answers.
@@ -130,6 +131,7 @@ class _Guest:
         self._answers: dict[int, dict[str, Any]] = {}
         with theirs, console.open("ab") as log:
             command = [
+                *DIES_WITH_PARENT,
                 "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-machine", "pc,usb=off,vmport=off,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB),
                 "-kernel", str(image), "-initrd", str(initrd), "-append", KERNEL_OPTIONS,
