@@ -171,7 +171,7 @@ async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Pla
         try:
             opened = await blocking(open_node, tree.volume, plan)
         except PermissionError:
-            _explain_refusal(tree, plan)
+            await _explain_refusal(tree, plan)
             raise
         try:
             _check_tree(call, tree)
@@ -321,13 +321,13 @@ def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: 
     return Reply(pack_create_response(response, response_contexts(joined, opened, contexts)))
 
 
-def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
+async def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
     """Say in the log who met whose permissions, which no error code tells."""
     volume = tree.volume
     assert volume is not None
     account = tree.account
     try:
-        stat = volume.stat(plan.path)
+        stat = await blocking(volume.stat, plan.path)
         met = f"mode {stat.mode:04o} of owner {stat.uid}, group {stat.gid}"
     except OSError as error:
         met = f"the directories above it ({error.strerror})"

@@ -5,7 +5,7 @@ from typing import Final
 from smbport.commands.call import Call, Reply
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import blocking
-from smbport.state.open import PipeOpen
+from smbport.state.open import FileOpen, PipeOpen
 from smbport.wire.constants import Access, CreateOption, WriteFlag
 from smbport.wire.file import WriteRequest, WriteResponse, write_data
 from smbport.wire.status import Status, StatusError
@@ -18,7 +18,7 @@ APPEND: Final = (1 << 64) - 1  # "at the end", for a handle that may do nothing 
 
 async def write(call: Call, request: WriteRequest) -> Reply:
     """[MS-SMB2] 3.3.5.13"""
-    length, offset = request.length, request.offset
+    length = request.length
     if length > call.connection.max_write:
         raise StatusError(Status.INVALID_PARAMETER, f"{length} bytes are more than {call.connection.max_write}")
     data = write_data(call.message, request)
@@ -27,26 +27,49 @@ async def write(call: Call, request: WriteRequest) -> Reply:
         return _reply(length)
     opened = call.file
     file = opened.file
-    if offset == APPEND and not opened.granted_access & Access.WRITE_DATA:
-        offset = opened.node.stat().size
-    if offset + length > MAX_OFFSET:
-        raise StatusError(Status.INVALID_PARAMETER, "offset beyond 2^63")
-    if not opened.granted_access & Access.WRITE_DATA and offset < opened.node.stat().size:
-        raise StatusError(Status.ACCESS_DENIED, "the handle may only append")
+    appending = request.offset == APPEND and not opened.granted_access & Access.WRITE_DATA
+    offset = _end_of(opened) if appending else request.offset
+    _check_range(opened, offset, length)
     if not length:
         return _reply(0)
-    if not opened.shared.locks.may_write(opened, offset, length):
-        raise StatusError(Status.FILE_LOCK_CONFLICT)
+    if appending:
+        opened.shared.append_end = offset + length  # where the next one begins, should this one leave for a thread
     through = bool(request.flags & WriteFlag.WRITE_THROUGH or opened.create_options & CreateOption.WRITE_THROUGH)
     try:
         written = await blocking(file.write_at, offset, data, through=through)
+    except OSError:
+        # The system tells of it once: a later flush could find nothing wrong although these bytes are lost.
+        opened.shared.sync_failed |= through
+        raise
     finally:
-        if opened.shared.oplocks:
-            stop_caching(call.server, opened)
+        _settle(call, opened, offset + length)
     if not written:
         raise StatusError(Status.DISK_FULL)
     opened.position = offset + written
     return _reply(written)
+
+
+def _end_of(opened: FileOpen) -> int:
+    """Where an appending write begins: behind the file, and behind appending writes that are still on their way."""
+    return max(opened.node.stat().size, opened.shared.append_end)
+
+
+def _check_range(opened: FileOpen, offset: int, length: int) -> None:
+    """What the handle and the locks of others allow."""
+    if offset + length > MAX_OFFSET:
+        raise StatusError(Status.INVALID_PARAMETER, "offset beyond 2^63")
+    if not opened.granted_access & Access.WRITE_DATA and offset < opened.node.stat().size:
+        raise StatusError(Status.ACCESS_DENIED, "the handle may only append")
+    if length and not opened.shared.locks.may_write(opened, offset, length):
+        raise StatusError(Status.FILE_LOCK_CONFLICT)
+
+
+def _settle(call: Call, opened: FileOpen, end: int) -> None:
+    """The write is over, well or not."""
+    if opened.shared.append_end == end:
+        opened.shared.append_end = 0  # nobody came behind: the file itself says where its end is
+    if opened.shared.oplocks:
+        stop_caching(call.server, opened)
 
 
 def _reply(count: int) -> Reply:

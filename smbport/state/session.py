@@ -39,8 +39,8 @@ class Session:
     """A logged-on user: trees, opens, keys."""
 
     __slots__ = (
-        "account", "channels", "encrypt", "keys", "next_tree_id", "opens", "sealer", "secret_keys", "server", "session_id",
-        "session_key", "signing_required", "trees", "user", "valid",
+        "account", "channels", "encrypt", "keys", "next_tree_id", "opens", "sealer", "secret_keys", "server",
+        "session_id", "session_key", "signing_required", "trees", "user", "valid",
     )  # fmt: skip
 
     def __init__(self, server: "Server", session_id: int) -> None:

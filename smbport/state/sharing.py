@@ -29,7 +29,7 @@ SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
 class SharedFile:
     """The state that all opens of one file have in common."""
 
-    __slots__ = ("doomed_by", "key", "locks", "opens", "oplocks", "sync_failed", "waiters")
+    __slots__ = ("append_end", "doomed_by", "key", "locks", "opens", "oplocks", "sync_failed", "waiters")
 
     def __init__(self, key: FileKey) -> None:
         self.key = key
@@ -38,6 +38,7 @@ class SharedFile:
         self.oplocks: Oplocks[FileOpen] = Oplocks()
         self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
         self.waiters: list[Event] = []  # requests that want a range which was locked when they asked
+        self.append_end = 0  # where appending writes that still run will end; 0: none runs
         self.sync_failed = False  # a flush failed: what was written may be lost, and later flushes must say so
 
     @property

@@ -12,7 +12,7 @@ from smbport.wire.file import WriteRequest, WriteResponse, pack_write_request
 from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
 from smbport.wire.session import LogoffRequest
-from smbport.wire.status import Status, status_name
+from smbport.wire.status import Status, StatusError, status_name
 
 ALL_ONES = (1 << 64) - 1
 LARGEST = (1 << 63) - 1
@@ -275,3 +275,27 @@ def test_a_pipe_takes_bytes(wire: Any) -> None:
     state.pipe = Pipe()
     assert peer.write(peer.file, ALL_ONES, b"request") == 7
     assert taken == [b"request"]
+
+
+def test_appends_in_threads_do_not_overwrite_each_other(wire: Any) -> None:
+    wire.make("f")
+    peer = wire.connect()
+    file = peer.open("f", Access.APPEND_DATA)
+    wire.faults.force_threads("File.write_at")
+    wire.faults.do_before("File.write_at", lambda: peer.write(file, APPEND, b"second"))
+    peer.write(file, APPEND, b"first")
+    assert wire.content("f") == b"firstsecond"
+    assert peer.write(file, APPEND, b"!") == 1
+    assert wire.content("f") == b"firstsecond!"
+
+
+def test_a_write_through_that_failed_is_remembered_like_a_flush(wire: Any) -> None:
+    wire.make("f")
+    peer = wire.connect()
+    file = peer.open("f")
+    wire.faults.fail("File.write_at", errno.EIO)
+    with pytest.raises(StatusError):
+        peer.write(file, 0, b"data", flags=WriteFlag.WRITE_THROUGH)
+    with pytest.raises(StatusError) as refused:
+        peer.flush(file)
+    assert refused.value.status == Status.DISK_OPERATION_FAILED

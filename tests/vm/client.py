@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20
+LONGEST = 300_000
 POLL_S = 0.02
 LOCK_COMMAND = 10  # [MS-SMB2] 2.2.1.2
 
@@ -111,6 +112,39 @@ def map_file(name: str, offset: int, text: str) -> str:
         os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         with mmap.mmap(reader.fileno(), 0, prot=mmap.PROT_READ) as memory:
             return memory[offset : offset + len(text)].decode()
+
+
+def change_at_random(name: str, seed: int, steps: int) -> str:
+    """Write, read, map, shorten, lengthen, sync and open again; returns the digest that the file should have."""
+    choose = random.Random(seed)
+    expected = bytearray()
+    file = open(name, "w+b", buffering=0)  # noqa: SIM115 - opened again on the way
+    for _ in range(steps):
+        action = choose.choice(("write", "write", "read", "map", "resize", "sync", "reopen"))
+        start = choose.randrange(LONGEST)
+        data = choose.randbytes(choose.randrange(1, LONGEST // 4))
+        if action == "write":
+            os.pwrite(file.fileno(), data, start)
+            expected.extend(bytes(max(0, start - len(expected))))
+            expected[start : start + len(data)] = data
+        elif action == "read":
+            assert os.pread(file.fileno(), len(data), start) == expected[start : start + len(data)]
+        elif action == "map" and start < len(expected):
+            data = data[: len(expected) - start]
+            with mmap.mmap(file.fileno(), len(expected)) as memory:
+                memory[start : start + len(data)] = data
+            expected[start : start + len(data)] = data
+        elif action == "resize":
+            os.ftruncate(file.fileno(), start)
+            expected[start:] = bytes(max(0, start - len(expected)))
+        elif action == "sync":
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        elif action == "reopen":
+            file.close()
+            file = open(name, "r+b", buffering=0)  # noqa: SIM115
+    file.close()
+    return hashlib.sha256(expected).hexdigest()
 
 
 def write_far(name: str, offset: int, text: str) -> str:

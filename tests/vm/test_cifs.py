@@ -95,6 +95,13 @@ def test_appending_through_several_handles(mount: Mount):
 
 
 @some_modes
+def test_changes_at_random(mount: Mount):
+    expected = mount.call(client.change_at_random, "file", 1, 300)
+    assert sha256((mount.folder / "file").read_bytes()) == expected
+    assert mount.call(client.digest, "file") == expected
+
+
+@some_modes
 def test_memory_mapping(mount: Mount):
     (mount.folder / "file").write_bytes(bytes(20000))
     assert mount.call(client.map_file, "file", 8190, "across two pages") == "across two pages"
