@@ -38,6 +38,7 @@ from smbport.wire.constants import (
     CreateAction,
     CreateDisposition,
     CreateOption,
+    Dialect,
     FileAttribute,
     ImpersonationLevel,
     OplockLevel,
@@ -87,7 +88,9 @@ async def create(call: Call, request: CreateRequest) -> Reply:
     joined = join(server, tree, request, opened)
     if opened.action in _OVERWRITES:
         await _overwrite(call, joined, opened, plan)
-    oplock_level = grant_oplock(joined, opened, request.requested_oplock_level)
+    oplock_level = 0
+    if _may_cache(call):
+        oplock_level = grant_oplock(joined, opened, request.requested_oplock_level)
     call.chain.file_id = (joined.persistent_id, joined.volatile_id)
     return respond(joined, opened, contexts, oplock_level)
 
@@ -284,6 +287,16 @@ def _cut(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) ->
     if plan.allocation_size:
         file.allocate(plan.allocation_size, wait=wait)
     opened.stat = file.stat()
+
+
+def _may_cache(call: Call) -> bool:
+    """Whether this client gets oplocks.
+
+    Linux' client, speaking 3.x, takes a break for old news if it carries no epoch, and only those of leases do: it
+    went on reading from its cache (6.1 and 6.12).  So until leases are offered, 3.x gets oplocks only if told to.
+    """
+    offered = call.server.settings.oplocks
+    return offered == "all" or (offered == "2.x" and call.connection.dialect < Dialect.SMB_3_0)
 
 
 def grant_oplock(joined: FileOpen, opened: Opened, wanted: int) -> int:

@@ -23,6 +23,8 @@ DOCS: Final = {
     "server.signing_algorithms": "Algorithms for dialect 3.1.1, best first. Older dialects have one each.",
     "server.encryption": "Whether sessions may or must be encrypted.",
     "server.ciphers": "Ciphers, best first. The dialects 3.0 and 3.0.2 know `aes-128-ccm` only.",
+    "server.oplocks": "Which clients may cache files by oplocks: none, those of dialects 2.0.2 and 2.1, or all. "
+    "Linux' client mistakes the breaks of oplocks when it speaks 3.x.",
     "server.anonymous": "Whether clients may connect without any name, and then only to `IPC$`.",
     "server.guest_account": 'The system account (or `"server"`) that guests act as. Without it, there are no guests.',
     "server.guest_on_bad_user": "Whether an unknown user name becomes a guest. A wrong password never does.",

@@ -2,7 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import trio
 
@@ -166,7 +167,7 @@ class ClientConnection:
     def _leave(self, chain: Chain, handler: Handler, step: Step) -> None:
         """Give a half-run handler a task of its own; it keeps the frame it reads from."""
         self._receiver.abandon()
-        running = Running(0, None, _harmless)
+        running = Running(-1, None, _harmless)
         self._follow(chain, running)
         cost = self._cost(chain)
         self._count_running(1, cost)
@@ -246,20 +247,28 @@ class ClientConnection:
 
     async def _release(self) -> None:
         """Everything this connection held: buffers, socket, and the sessions that have no other channel."""
+        self._sender.close()
         self._receiver.release()
         self._socket.close()
         if self._reason:
             log.info("connection of %s ended: %s", self.state.address, self._reason)
         for session in self.state.sessions_lost():
-            try:
+            with self._outliving_bugs():
                 for opened in session.close():
                     await self._delete(opened)
-            except Exception as bug:  # noqa: BLE001 - one session must not keep the others
-                self._log_bug(bug)
+
+    @contextmanager
+    def _outliving_bugs(self) -> Iterator[None]:
+        """A bug in the release of one thing must not keep the others."""
+        try:
+            yield
+        except Exception as bug:  # noqa: BLE001 - see _on_frame
+            self._log_bug(bug)
 
     async def _delete(self, opened: FileOpen) -> None:
-        handler = delete_name(self.server, opened)
-        step = begin(handler)
-        if step is not None:
-            running = Running(0, None, _harmless)
-            await finish(handler, step, Wait(running, lambda _: None), self._threads)
+        with self._outliving_bugs():
+            handler = delete_name(self.server, opened)
+            step = begin(handler)
+            if step is not None:
+                running = Running(-1, None, _harmless)
+                await finish(handler, step, Wait(running, lambda _: None), self._threads)

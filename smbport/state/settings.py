@@ -95,6 +95,7 @@ class Settings:
         Cipher.AES_128_CCM,
         Cipher.AES_256_CCM,
     )  # in order of preference
+    oplocks: Literal["off", "2.x", "all"] = "2.x"  # which dialects may cache files by oplocks
     anonymous: Literal["off", "ipc-only"] = "off"
     guest_account: str | None = None  # the system account (or "server") that guests act as; None: no guests
     guest_on_bad_user: bool = False  # an unknown user name becomes a guest; a wrong password never does

@@ -245,7 +245,7 @@ class Wire:
         self.memory = MemoryPlatform(accounts=accounts, groups=groups or {}, capacity=capacity)
         self.volume = self.memory.open_volume("v")
         of_share: dict[str, Any] = {"name": "s", "path": "v", "run_as": "server", **(share or {})}
-        of_server: dict[str, Any] = {"shares": (ShareSettings(**of_share),), **settings}
+        of_server: dict[str, Any] = {"shares": (ShareSettings(**of_share),), "oplocks": "all", **settings}
         self.users = MemoryUsers({"u": "p", "other": "q"})
         self.server = new_server(
             Settings(server_guid=bytes(range(16)), **of_server), self.faults.wrap(self.memory), self.users

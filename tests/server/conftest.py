@@ -201,6 +201,7 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
         settings = settings or Settings(
             server_guid=bytes(range(16)),
             shares=(ShareSettings(name="s", path="v", run_as="server"),),
+            oplocks="all",
             limits=Limits(**limits),  # type: ignore[arg-type]
         )
         world = World(settings, platform)

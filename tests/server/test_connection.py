@@ -20,6 +20,7 @@ from smbport.testing.memory import MemoryPlatform
 from smbport.wire.constants import Command, LockFlag
 from smbport.wire.echo import EchoRequest
 from smbport.wire.header import HEADER_SIZE
+from smbport.wire.negotiate import NegotiateResponse
 from smbport.wire.status import Status
 
 ECHO = EchoRequest().pack()
@@ -130,6 +131,16 @@ async def test_after_logoff_it_is_little_again(start) -> None:
     assert await peer.is_gone()
 
 
+async def test_an_smb1_client_is_told_to_speak_smb2(start) -> None:
+    world = await start()
+    peer = world.connect()
+    dialects = b"\2NT LM 0.12\0\2SMB 2.???\0"
+    peer.link.send(b"\xffSMB\x72" + bytes(27) + b"\0" + len(dialects).to_bytes(2, "little") + dialects)
+    answer = await peer.do(peer.link.receive)
+    assert answer.startswith(b"\xfeSMB")
+    assert NegotiateResponse.unpack_from(answer, HEADER_SIZE).dialect_revision == 0x02FF
+
+
 @pytest.mark.parametrize("first", [0x81, 0x85, 0xFF])
 async def test_a_bad_first_byte_ends_the_connection_with_one_line(start, caplog, first: int) -> None:
     caplog.set_level(logging.INFO, "smbport")
@@ -186,15 +197,16 @@ async def test_answers_overtake_those_that_take_longer(start, gate: Gate) -> Non
     assert await peer.answers(1) == {slow: Status.SUCCESS}
 
 
-async def test_everything_in_threads(start) -> None:
+@pytest.mark.parametrize("dialect", [0x0202, 0x0311])
+async def test_everything_in_threads(start, dialect: int) -> None:
     world = await start()
     world.faults.force_threads()
-    peer, tree = await world.log_on()
+    peer, tree = await world.log_on(dialect)
     file = await peer.do(peer.open, tree, "f")
-    sent = peer.send(*(peer.writing(file, number * 1000, bytes([number]) * 1000) for number in range(100)))
-    assert set(await peer.answers(100)) == set(sent)
-    content = await peer.do(peer.read, file, 0, 100_000)
-    assert content == b"".join(bytes([number]) * 1000 for number in range(100))
+    sent = peer.send(*(peer.writing(file, number * 1000, bytes([number]) * 1000) for number in range(60)))
+    assert set(await peer.answers(60)) == set(sent)
+    content = await peer.do(peer.read, file, 0, 60_000)
+    assert content == b"".join(bytes([number]) * 1000 for number in range(60))
     await peer.do(peer.close, file)
     await world.until(lambda: not world.memory.open_handles)
 

@@ -93,6 +93,17 @@ async def test_cancel_ends_a_wait(start, by_async_id: bool) -> None:
     assert await peer.answers(2) == {unlocked: Status.SUCCESS, bystander: Status.SUCCESS}
 
 
+async def test_a_request_that_must_wait_again_is_not_announced_again(start) -> None:
+    world = await start()
+    peer, _, first, second = await two_opens(world)
+    message_id, _ = await wait_for_lock(peer, second)
+    again = peer.send(peer.locking(first, flags=LockFlag.UNLOCK), peer.locking(first))
+    assert await peer.answers(2) == dict.fromkeys(again, Status.SUCCESS)
+    [unlocked] = peer.send(peer.locking(first, flags=LockFlag.UNLOCK))
+    headers = [await peer.answer() for _ in range(2)]
+    assert {header.message_id: header.status for header in headers} == {unlocked: 0, message_id: 0}
+
+
 async def test_cancel_without_signature_is_ignored(start) -> None:
     world = await start()
     peer, _, first, second = await two_opens(world)
@@ -362,6 +373,23 @@ async def test_abrupt_ends_while_threads_work(start, gate: Gate, how: str) -> No
     gate.open()
     await world.until_alone()
     assert world.server.bugs == 0
+
+
+async def test_names_that_are_to_go_go_with_their_client(start) -> None:
+    """All of them, though each needs a thread, and the first one meets a bug."""
+    world = await start()
+    peer, tree = await world.log_on()
+    for name in ("a", "b", "c"):
+        file = await peer.do(peer.open, tree, name)
+        await peer.do(peer.set_info, file, 13, b"\1")
+    world.faults.force_threads("Volume.remove")
+    world.faults.do_before("Volume.remove", break_down)
+    peer.link.close()
+    await world.until_alone()
+    assert world.server.bugs == 1
+    directory = world.memory.open_volume("v").open("", 1)
+    assert [entry.name for entry in directory.entries(10)] == ["a"]
+    directory.close()
 
 
 async def test_thousands_of_abrupt_ends_cost_no_memory(start) -> None:

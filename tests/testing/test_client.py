@@ -36,7 +36,7 @@ ECHO = EchoRequest().pack()
 
 def new(**settings: Any) -> Any:
     share = ShareSettings(name="s", path="v", run_as="server")
-    values = {"server_guid": bytes(range(16)), "shares": (share,), **settings}
+    values = {"server_guid": bytes(range(16)), "shares": (share,), "oplocks": "all", **settings}
     return new_server(Settings(**values), MemoryPlatform(), MemoryUsers({"u": "p"}))
 
 

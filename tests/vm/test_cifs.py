@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 EVERY_MODE = [f"{version}-{kind}" for version in DIALECTS for kind in SECURITY if kind != "seal" or version >= "3"]
 every_mode = pytest.mark.parametrize("mount", EVERY_MODE, indirect=True)
 some_modes = pytest.mark.parametrize("mount", ["2.0-sign", "3.1.1-plain", "3.1.1-seal"], indirect=True)
-oplocks_and_leases = pytest.mark.parametrize("mode", ["2.0-plain", "2.1-plain", "3.1.1-plain"])  # as clients ask for
+# Clients ask for oplocks; from 2.1 on for leases, if the server has them.
+caching_modes = pytest.mark.parametrize("mode", ["2.0-plain", "2.1-plain", "3.1.1-plain"])
 
 MIB = 1 << 20
 UNSUPPORTED = errno.errorcode[errno.EOPNOTSUPP]  # one of two names for one number
@@ -298,7 +299,7 @@ def test_space(mount: Mount):
 # Locks -----------------------------------------------------------------------------------------------------------
 
 
-@oplocks_and_leases
+@caching_modes
 def test_range_locks_between_clients(mounter: Mounter, mode: str):
     """They keep others from writing, too: SMB's locks are mandatory."""
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
@@ -308,21 +309,21 @@ def test_range_locks_between_clients(mounter: Mounter, mode: str):
     assert heard == ["EACCES", "EACCES", "", "", ""]
 
 
-@oplocks_and_leases
+@caching_modes
 def test_whole_file_locks_between_clients(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").touch()
         assert mine.call(client.lock_files, "file", f"{other.guest_folder}/file") == ["EACCES", "", ""]
 
 
-@oplocks_and_leases
+@caching_modes
 def test_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
         assert mine.call(client.wait_for_lock, "file", f"{other.guest_folder}/file") == 0
 
 
-@oplocks_and_leases
+@caching_modes
 def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
@@ -332,7 +333,7 @@ def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
 # Two clients, other shares, other servers ------------------------------------------------------------------------
 
 
-@oplocks_and_leases
+@caching_modes
 def test_one_client_sees_what_another_writes(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         read = mine.call(client.see_changes, "file", f"{other.guest_folder}/file", 5)

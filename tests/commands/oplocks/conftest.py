@@ -97,7 +97,7 @@ class World:
     def __init__(self, *, share_encryption: str = "offered", **settings: object) -> None:
         self.faults, self.memory = Faults(), MemoryPlatform()
         share = ShareSettings(name="s", path="v", run_as="server", encryption=share_encryption)
-        settings = Settings(server_guid=bytes(range(16)), shares=(share,), **settings)
+        settings = Settings(**{"server_guid": bytes(range(16)), "shares": (share,), "oplocks": "all", **settings})
         self.server = new_server(settings, self.faults.wrap(self.memory), MemoryUsers({"u": "p"}))
         self.peers: list[Peer] = []
 
