@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from typing import NamedTuple
@@ -115,6 +116,23 @@ def _ids(file: FileId) -> dict[str, int]:
     return {"file_id_persistent": file.persistent, "file_id_volatile": file.volatile}
 
 
+class Gate:
+    """Threads that come to it wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.arrived = 0
+        self._opened = threading.Event()
+        self._lock = threading.Lock()
+
+    def pass_through(self) -> None:
+        with self._lock:
+            self.arrived += 1
+        self._opened.wait()
+
+    def open(self) -> None:
+        self._opened.set()
+
+
 class World:
     """A server that runs, on a platform that fails on order."""
 
@@ -153,6 +171,11 @@ class World:
         await peer.do(peer.negotiate, [dialect])
         await peer.do(peer.log_on, "u", "p")
         return peer, await peer.do(peer.tree_connect, "s")
+
+    def hold(self, gate: Gate, name: str) -> None:
+        """Send these platform calls to threads, and hold them there."""
+        self.faults.force_threads(name)
+        self.faults.do_before(name, gate.pass_through, times=None)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let everybody run until it is so."""
@@ -216,6 +239,14 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
         world.scope.cancel()
         await world.stopped.wait()
         world.close()
+
+
+@pytest.fixture
+async def gate() -> AsyncIterator[Gate]:
+    """Opened at the end of a test whatever happens, or its threads would keep the server from stopping."""
+    gate = Gate()
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import gc
 import itertools
 import logging
-import threading
 import tracemalloc
 from collections import Counter
 
@@ -28,36 +27,6 @@ ECHO = EchoRequest().pack()
 
 def framed(request) -> bytes:
     return len(request.frame).to_bytes(4, "big") + request.frame
-
-
-class Gate:
-    """Threads that come to it wait until it is opened."""
-
-    def __init__(self) -> None:
-        self.arrived = 0
-        self._opened = threading.Event()
-        self._lock = threading.Lock()
-
-    def pass_through(self) -> None:
-        with self._lock:
-            self.arrived += 1
-        self._opened.wait()
-
-    def open(self) -> None:
-        self._opened.set()
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
-def hold(world, gate: Gate, name: str) -> None:
-    """Send these platform calls to threads, and hold them there."""
-    world.faults.force_threads(name)
-    world.faults.do_before(name, gate.pass_through, times=None)
 
 
 def only_connection(world) -> ClientConnection:
@@ -164,12 +133,12 @@ async def test_what_stands_before_garbage_is_answered(start) -> None:
 # Requests that leave for a thread -------------------------------------------------------------------------------
 
 
-async def test_frames_stay_good_while_their_requests_are_in_threads(start, gate: Gate) -> None:
+async def test_frames_stay_good_while_their_requests_are_in_threads(start, gate) -> None:
     """More arrives meanwhile, into another buffer."""
     world = await start()
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
-    hold(world, gate, "File.write_at")
+    world.hold(gate, "File.write_at")
     stream, data = b"", b""
     for number in range(30):
         piece = bytes([number + 1]) * (100 if number % 3 else 70_000)
@@ -185,12 +154,12 @@ async def test_frames_stay_good_while_their_requests_are_in_threads(start, gate:
     assert await peer.do(peer.read, file, 0, len(data)) == data
 
 
-async def test_answers_overtake_those_that_take_longer(start, gate: Gate) -> None:
+async def test_answers_overtake_those_that_take_longer(start, gate) -> None:
     world = await start()
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, b"data")
-    hold(world, gate, "File.read_at")
+    world.hold(gate, "File.read_at")
     slow, quick = peer.send(peer.reading(file, 0, 4), peer.echo())
     assert list(await peer.answers(1)) == [quick]
     gate.open()
@@ -267,12 +236,12 @@ async def test_no_request_waits_for_the_collector(start) -> None:
 # Limits ---------------------------------------------------------------------------------------------------------
 
 
-async def test_no_more_requests_run_than_may(start, gate: Gate) -> None:
+async def test_no_more_requests_run_than_may(start, gate) -> None:
     world = await start(running_requests=3)
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, b"data")
-    hold(world, gate, "File.read_at")
+    world.hold(gate, "File.read_at")
     first, *sent = peer.send(peer.echo(), *(peer.reading(file, 0, 4) for _ in range(7)))
     assert list(await peer.answers(1)) == [first], "what is ready goes out before anybody is waited for"
     await world.until(lambda: gate.arrived == 3)
@@ -283,12 +252,12 @@ async def test_no_more_requests_run_than_may(start, gate: Gate) -> None:
     assert set(await peer.answers(7)) == set(sent)
 
 
-async def test_no_more_bytes_are_promised_than_may_be_queued(start, gate: Gate) -> None:
+async def test_no_more_bytes_are_promised_than_may_be_queued(start, gate) -> None:
     world = await start(queued_bytes=1 << 20)
     peer, tree = await world.log_on()
     file = await peer.do(peer.open, tree, "f")
     await peer.do(peer.write, file, 0, bytes(1 << 20))
-    hold(world, gate, "File.read_at")
+    world.hold(gate, "File.read_at")
     sent = peer.send(*(peer.reading(file, 0, 512 << 10) for _ in range(6)))
     await world.until(lambda: gate.arrived == 3)
     await trio.testing.wait_all_tasks_blocked()

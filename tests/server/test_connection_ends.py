@@ -3,7 +3,6 @@
 import gc
 import logging
 import socket
-import threading
 import tracemalloc
 
 import pytest
@@ -23,36 +22,6 @@ from smbport.wire.tree import TreeDisconnectRequest
 
 ECHO = EchoRequest().pack()
 ALL_ONES = (1 << 64) - 1
-
-
-class Gate:
-    """Threads that come to it wait until it is opened."""
-
-    def __init__(self) -> None:
-        self.arrived = 0
-        self._opened = threading.Event()
-        self._lock = threading.Lock()
-
-    def pass_through(self) -> None:
-        with self._lock:
-            self.arrived += 1
-        self._opened.wait()
-
-    def open(self) -> None:
-        self._opened.set()
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
-def hold(world, gate: Gate, name: str) -> None:
-    """Send these platform calls to threads, and hold them there."""
-    world.faults.force_threads(name)
-    world.faults.do_before(name, gate.pass_through, times=None)
 
 
 async def two_opens(world):
@@ -203,11 +172,11 @@ async def test_the_end_of_session_or_tree_ends_its_waits(start, command: int, bo
     await world.until_alone()
 
 
-async def test_logoff_while_a_create_is_in_a_thread(start, gate: Gate) -> None:
+async def test_logoff_while_a_create_is_in_a_thread(start, gate) -> None:
     """What it opened must not outlive the session."""
     world = await start()
     peer, tree = await world.log_on()
-    hold(world, gate, "Volume.create")
+    world.hold(gate, "Volume.create")
     request = CreateRequest(
         requested_oplock_level=0, impersonation_level=2, desired_access=0x12019F, file_attributes=0, share_access=7,
         create_disposition=2, create_options=0,
@@ -288,12 +257,12 @@ def half_a_logon(peer):
 # Going away -----------------------------------------------------------------------------------------------------
 
 
-async def test_half_closed_gets_its_answers(start, gate: Gate) -> None:
+async def test_half_closed_gets_its_answers(start, gate) -> None:
     world = await start()
     peer, _, first, second = await two_opens(world)
     waiting, _ = await wait_for_lock(peer, second)
     await peer.do(peer.write, first, 0, b"data")
-    hold(world, gate, "File.read_at")
+    world.hold(gate, "File.read_at")
     reading, echo = peer.send(peer.reading(first, 0, 4), peer.echo())
     peer.sock.shutdown(socket.SHUT_WR)
     assert await peer.answers(2) == {echo: Status.SUCCESS, waiting: Status.CANCELLED}
@@ -354,7 +323,7 @@ async def test_abrupt_ends_leave_nothing(start, stage: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_abrupt_ends_while_threads_work(start, gate: Gate, how: str) -> None:
+async def test_abrupt_ends_while_threads_work(start, gate, how: str) -> None:
     world = await start()
     peers = []
     for number in range(10):
@@ -362,7 +331,7 @@ async def test_abrupt_ends_while_threads_work(start, gate: Gate, how: str) -> No
         file = await peer.do(peer.open, tree, f"f{number}")
         peers.append((peer, tree, file))
     for name in ("File.write_at", "Volume.open", "Volume.remove"):
-        hold(world, gate, name)
+        world.hold(gate, name)
     for peer, tree, file in peers:
         peer.link.send(create_and_lock(peer, tree, "f0")[1])
         peer.send(peer.writing(file, 0, bytes(10)), peer.request(Command.LOGOFF, LogoffRequest().pack()))
