@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -213,10 +213,8 @@ def _tree(pid: int) -> dict[int, list[int]]:
     """Ticks of a process and all its descendants, by process id."""
     found: dict[int, tuple[int, list[int]]] = {}
     for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError):
             found[int(name)] = _status(name)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
     tree = {pid}
     grown = True
     while grown:
@@ -244,9 +242,10 @@ def proportional_kib(pid: int) -> int:
     """Memory of a process and all its descendants, with shared pages counted once (PSS).  proc_pid_smaps(5)"""
     total = 0
     for member in _tree(pid):
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
     return total
 
 
