@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from smbport.security.auth import UserRecord, nt_hash
 
+from smbport.security.auth import UserRecord, nt_hash
 from smbport.users import MemoryUsers, UserError, UserStore, default_store_path, user_name_problem
 
 PASSWORD = "Correct Horse"
