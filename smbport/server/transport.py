@@ -18,32 +18,49 @@ from smbport.wire.status import Disconnect
 __all__ = ["BufferPool", "Receiver", "Sender"]
 
 BUFFER_SIZE: Final = 1 << 16  # one receive takes at most this unless a larger frame is on its way
-POOLED: Final = 64  # spare buffers kept; an idle connection holds none
+POOLED_BYTES: Final = 8 << 20  # spare buffers kept; an idle connection holds none
 GATHER_PARTS: Final = 64
 GATHER_BYTES: Final = 1 << 20
 PADDING: Final = bytes(1 << 16)
 
 
 class BufferPool:
-    """Receive buffers that no connection needs just now."""
+    """Receive buffers that no connection needs just now.
+
+    New memory is dear: the kernel clears it page by page when it is written to first, which for a megabyte takes
+    longer than receiving it.
+    """
 
     def __init__(self) -> None:
-        self._free: list[bytearray] = []
+        self._free: dict[int, list[bytearray]] = {}  # by size
+        self.spare_bytes = 0
 
-    def take(self) -> bytearray:
-        """A buffer of BUFFER_SIZE bytes; what is in it does not matter."""
-        return self._free.pop() if self._free else bytearray(BUFFER_SIZE)
+    def take(self, needed: int = BUFFER_SIZE) -> bytearray:
+        """A buffer of at least `needed` bytes; what is in it does not matter."""
+        size = BUFFER_SIZE
+        while size < needed:
+            size *= 2
+        free = self._free.get(size)
+        if not free:
+            return bytearray(size)
+        self.spare_bytes -= size
+        return free.pop()
 
     def give_back(self, buffer: bytearray) -> None:
-        """Keep it for the next one, unless there are plenty or it has another size."""
-        if len(buffer) == BUFFER_SIZE and len(self._free) < POOLED:
-            self._free.append(buffer)
+        """Keep it for the next one, unless there are plenty."""
+        if self.spare_bytes + len(buffer) <= POOLED_BYTES:
+            self.spare_bytes += len(buffer)
+            self._free.setdefault(len(buffer), []).append(buffer)
 
 
 class Receiver:
-    """Splits what arrives into frames, without copying them."""
+    """Splits what arrives into frames, without copying them.
 
-    __slots__ = ("_begin", "_buffer", "_end", "_pool", "_socket", "_view")
+    A frame that is larger than the usual buffer is received up to its end and no further, so that the next one begins
+    at the start of a buffer; and since such frames seldom come alone, the next buffer has room for another one.
+    """
+
+    __slots__ = ("_begin", "_buffer", "_end", "_last_size", "_missing", "_pool", "_socket", "_view")
 
     def __init__(self, sock: socket.socket, pool: BufferPool) -> None:
         self._socket = sock
@@ -51,22 +68,27 @@ class Receiver:
         self._buffer: bytearray | None = None
         self._view = memoryview(b"")
         self._begin = self._end = 0  # what is received and not yet handed out
+        self._missing = 0  # bytes of a large frame that are still to come
+        self._last_size = 0  # of the last frame with its prefix
 
     async def receive(self) -> bool:
-        """Wait for bytes and take what is there, in one call.  False at the end of the stream."""
+        """Wait for bytes and take what is there.  False at the end of the stream."""
         if self._begin == self._end:
             self.release()
+        wait = not self._missing  # the rest of a large frame is probably there already
         while True:
-            await trio.lowlevel.wait_readable(self._socket.fileno())
+            if wait:
+                await trio.lowlevel.wait_readable(self._socket.fileno())
             if self._buffer is None:
-                self._buffer = self._pool.take()
-                self._view = memoryview(self._buffer)
-                self._begin = self._end = 0
+                self._replace(self._last_size)
             try:
-                count = self._socket.recv_into(self._view[self._end :])
+                count = self._socket.recv_into(self._view[self._end : self._stop()])
             except BlockingIOError:
+                wait = True
                 continue
             self._end += count
+            if self._missing:
+                self._missing -= count
             return count > 0
 
     def frames(self, limit: int) -> Iterator[memoryview]:
@@ -82,20 +104,23 @@ class Receiver:
                 raise Disconnect(str(error)) from None
             if length > limit:
                 raise Disconnect(f"frame of {length} bytes, {limit} are allowed now")
-            if begin + length > self._end:
+            end = begin + length
+            if end > self._end:
                 self._make_room(4 + length)
+                if length >= BUFFER_SIZE:
+                    self._missing = 4 + length - (self._end - self._begin)
                 return
-            self._begin = begin + length
-            yield self._view[begin : begin + length]
+            self._begin = end
+            self._last_size = 4 + length
+            yield self._view[begin:end]
         self._make_room(BUFFER_SIZE // 2)
 
     def abandon(self) -> None:
         """Somebody keeps a frame while it waits: receive into another buffer from now on."""
         rest = self._view[self._begin : self._end]
-        self._buffer = self._pool.take() if len(rest) <= BUFFER_SIZE else bytearray(len(rest))
-        self._view = memoryview(self._buffer)
+        self._replace(len(rest))
         self._view[: len(rest)] = rest
-        self._begin, self._end = 0, len(rest)
+        self._end = len(rest)
 
     def release(self) -> None:
         """Give the empty buffer back while nothing is expected."""
@@ -103,6 +128,18 @@ class Receiver:
             self._view = memoryview(b"")
             self._pool.give_back(self._buffer)
             self._buffer = None
+        self._begin = self._end = 0
+
+    def _stop(self) -> int:
+        """Where in the buffer to stop receiving."""
+        if self._missing:
+            return self._end + self._missing
+        return len(self._view) if self._end else max(self._last_size, BUFFER_SIZE)
+
+    def _replace(self, needed: int) -> None:
+        """Go on with another buffer that has room for `needed` bytes."""
+        self._buffer = self._pool.take(needed)
+        self._view = memoryview(self._buffer)
         self._begin = self._end = 0
 
     def _make_room(self, needed: int) -> None:
@@ -113,13 +150,14 @@ class Receiver:
             return
         if self._begin + needed <= len(self._view):
             return
+        old, rest = self._buffer, self._view[self._begin : self._end]
         if needed > len(self._view):
-            buffer = bytearray(needed)
-            view = memoryview(buffer)
-            view[:have] = self._view[self._begin : self._end]
-            self._buffer, self._view = buffer, view
+            self._replace(needed)
+            self._view[:have] = rest
+            assert old is not None
+            self._pool.give_back(old)
         else:
-            self._view[:have] = bytes(self._view[self._begin : self._end])
+            self._view[:have] = bytes(rest)
         self._begin, self._end = 0, have
 
 

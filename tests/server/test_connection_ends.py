@@ -10,7 +10,7 @@ import spnego
 import trio
 
 from smbport.server import transport
-from smbport.server.transport import BUFFER_SIZE, POOLED
+from smbport.server.transport import BUFFER_SIZE, POOLED_BYTES
 from smbport.wire.constants import Command, HeaderFlag, LockFlag
 from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.echo import EchoRequest
@@ -388,7 +388,7 @@ async def test_thousands_of_abrupt_ends_cost_no_memory(start) -> None:
         tracemalloc.stop()
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert after - before < 4000 * 40, "bytes for each connection that is gone: less than any object has"
-    assert sum(trace.size for trace in buffers.traces) <= (POOLED + 1) * (BUFFER_SIZE + 100)
+    assert sum(trace.size for trace in buffers.traces) <= POOLED_BYTES + 2 * BUFFER_SIZE
 
 
 # Bugs -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smbport.commands.call import FileRange
-from smbport.server.transport import BUFFER_SIZE, GATHER_PARTS, POOLED, BufferPool, Receiver, Sender
+from smbport.server.transport import BUFFER_SIZE, GATHER_PARTS, POOLED_BYTES, BufferPool, Receiver, Sender
 from smbport.state.settings import Limits, Settings
 from smbport.testing.direct import new_server
 from smbport.testing.memory import MemoryPlatform
@@ -176,22 +176,51 @@ async def test_an_idle_receiver_holds_no_buffer(pair) -> None:
     assert taken(receiver) == [b"one"]
     with trio.move_on_after(0):
         await receiver.receive()
-    assert len(pool._free) == 1
+    assert pool.spare_bytes == BUFFER_SIZE
     theirs.sendall(framed(b"two"))
     await receiver.receive()
-    assert not pool._free
+    assert not pool.spare_bytes
     receiver.release()
     receiver.release()
-    assert len(pool._free) == 1
+    assert pool.spare_bytes == BUFFER_SIZE
 
 
-def test_the_pool_keeps_no_more_than_it_may_and_no_odd_sizes() -> None:
+async def test_large_frames_in_a_row_are_received_in_one_buffer_that_is_used_again(pair) -> None:
+    """Each in few calls: the first bytes, before its length is known, and the rest at once."""
+    ours, theirs = pair
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     pool = BufferPool()
-    pool.give_back(bytearray(2 * BUFFER_SIZE))
-    assert not pool._free
-    for buffer in [pool.take() for _ in range(POOLED + 10)]:
-        pool.give_back(buffer)
-    assert len(pool._free) == POOLED
+    receiver = Receiver(ours, pool)
+    length = 3 * BUFFER_SIZE
+    for number in range(4):
+        theirs.setblocking(False)
+        rest = memoryview(framed(bytes([number]) * length) + framed(b"next")[:6])
+        found: list[bytes] = []
+        calls = 0
+        while rest or not found:
+            if rest:
+                rest = rest[theirs.send(rest) :]
+            await receiver.receive()
+            calls += 1
+            found += taken(receiver)
+        assert found == [bytes([number]) * length]
+        assert calls <= 3
+        theirs.sendall(framed(b"next")[6:])
+        while not taken(receiver):
+            await receiver.receive()
+        receiver.release()
+    assert pool.spare_bytes == BUFFER_SIZE + 4 * BUFFER_SIZE, "one of each size"
+
+
+def test_the_pool_keeps_no_more_than_it_may() -> None:
+    pool = BufferPool()
+    for size in (1, BUFFER_SIZE, 2 * BUFFER_SIZE, POOLED_BYTES // 2 + 1):
+        buffers = [pool.take(size) for _ in range(POOLED_BYTES // BUFFER_SIZE + 10)]
+        assert all(len(buffer) >= size for buffer in buffers)
+        for buffer in buffers:
+            pool.give_back(buffer)
+        assert pool.spare_bytes <= POOLED_BYTES
+    assert pool.spare_bytes == POOLED_BYTES
 
 
 # Sending --------------------------------------------------------------------------------------------------------

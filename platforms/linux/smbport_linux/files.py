@@ -36,6 +36,11 @@ class LinuxNode(PosixNode):
     _inline: bool  # changes may be made inline: the file system is known and local
     _path_only: bool
 
+    @property
+    def inline(self) -> bool:
+        """Whether what is small is read without waiting."""
+        return self._inline
+
     def check_change(self, wait: bool) -> None:
         if not wait:
             if not self._inline:
@@ -105,7 +110,7 @@ class LinuxFile(LinuxNode, PosixFile):
         if self._reads != READS_PLAIN and self.needs_a_read(offset, offset + len(data)):
             raise error(EAGAIN)
         written = self.write_all(offset, data)
-        self._home.gate.leave(entered_ns)
+        self._home.gate.leave(entered_ns, written)
         return written
 
     def needs_a_read(self, start: int, end: int) -> bool:

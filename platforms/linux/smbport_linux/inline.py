@@ -20,7 +20,7 @@ from smbport.posix.walk import error
 
 __all__ = ["INLINE_WRITE", "LOCAL_FILE_SYSTEMS", "MEMORY_FILE_SYSTEMS", "ChangeGate"]
 
-INLINE_WRITE: Final = 65536  # bytes; copying more holds up others about as long as a thread hop takes
+INLINE_WRITE: Final = 1 << 20  # bytes; a thread hop would cost more than copying them, and sendfile holds up as long
 
 # File systems whose cached names, files and attributes really are in this machine's memory.
 LOCAL_FILE_SYSTEMS: Final = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "ramfs", "tmpfs", "xfs"))
@@ -45,8 +45,8 @@ class ChangeGate:
             raise error(EAGAIN)
         return now_ns
 
-    def leave(self, entered_ns: int) -> None:
-        """Close if what was done since `enter` took long."""
+    def leave(self, entered_ns: int, length: int) -> None:
+        """Close if what was done with `length` bytes since `enter` took long."""
         now_ns = monotonic_ns()
-        if now_ns - entered_ns > SLOW_NS:
+        if now_ns - entered_ns > SLOW_NS + length:  # a gigabyte in a second is slow for memory
             self._closed_until_ns = now_ns + PAUSE_NS

@@ -138,7 +138,7 @@ def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolum
 
     def slow_write(*args):
         nonlocal now_ns
-        now_ns += inline.SLOW_NS + 1
+        now_ns += inline.SLOW_NS + 10  # more than the bytes may take
         return real(*args)
 
     with closing(volume.create("file", 3, 0o600, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
