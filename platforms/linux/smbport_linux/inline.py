@@ -7,7 +7,7 @@ is most of what clients send.  A plain write of a few pages copies them into the
 the disk, with two exceptions.  A page that is to be changed in part and is not cached is read first: that case
 is recognised beforehand (`LinuxFile.needs_a_read`).  And a writer is held up when too much is dirty or the
 journal is full.  That cannot be foreseen but it can be measured: after one slow call the gate below is closed for
-a second, so that a busy disk costs the event loop one pause in a second and not one with each write.  A thread
+a while, so that a busy disk costs the event loop a few pauses in a second and not one with each write.  A thread
 hop costs ten times as much as the write itself, so this is worth it.  The same goes for changes of times, mode,
 owner and attributes.
 """
@@ -26,12 +26,12 @@ INLINE_WRITE: Final = 1 << 20  # bytes; a thread hop would cost more than copyin
 LOCAL_FILE_SYSTEMS: Final = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "ramfs", "tmpfs", "xfs"))
 MEMORY_FILE_SYSTEMS: Final = frozenset(("ramfs", "tmpfs"))  # they do not know RWF_NOWAIT, and need not
 
-SLOW_NS: Final = 1_000_000  # guessed: a hundred times what such a call takes
-PAUSE_NS: Final = 1_000_000_000  # guessed
+SLOW_NS: Final = 4_000_000  # guessed: a turn of another process is shorter, a busy disk longer
+PAUSE_NS: Final = 250_000_000  # guessed
 
 
 class ChangeGate:
-    """Closed for a second after a change took long.  One volume has one, whoever it acts as."""
+    """Closed for a while after a change took long.  One volume has one, whoever it acts as."""
 
     __slots__ = ("_closed_until_ns",)
 
