@@ -1,4 +1,4 @@
-"""SMB users: a name, an NT hash and a system account each, in one SQLite file that only its owner may read.
+"""SMB users: a name, an NT hash, a system account and a RID each, in one SQLite file that only its owner may read.
 
 An NT hash is as good as the password to whoever reads it, so the file has mode 0600 from its first moment and
 one that others can read is refused.  The password itself is never stored.  The file is in WAL mode: a server
@@ -12,15 +12,18 @@ import sqlite3
 import unicodedata
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from struct import Struct
 from typing import Final, Self
 from urllib.parse import quote
 
 from smbport.security.auth import UserRecord, nt_hash
+from smbport.wire.security import Sid
 
 __all__ = [
-    "MAX_NAME_LENGTH", "MAX_PASSWORD_LENGTH", "MemoryUsers", "UserError", "UserStore", "default_store_path",
-    "user_name_problem",
+    "MAX_NAME_LENGTH", "MAX_PASSWORD_LENGTH", "MemoryUsers", "UserError", "UserStore", "check_user",
+    "default_store_path", "user_name_problem",
 ]  # fmt: skip
 
 MAX_NAME_LENGTH: Final = 64  # characters; guessed: Windows has 20 for old names and 64 for the part before an "@"
@@ -29,9 +32,9 @@ MAX_PASSWORD_LENGTH: Final = 127  # UTF-16 units, as many as the logon dialogs o
 UNPRINTABLE: Final = r"\x00-\x1f\x7f\ud800-\udfff"  # control characters and halves of UTF-16 pairs
 
 APPLICATION_ID: Final = int.from_bytes(b"SMBu")
-SCHEMA_VERSION: Final = 1
-SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
+SCHEMA_VERSION: Final = 2
+FIRST_RID: Final = 1000  # below are those that mean the same everywhere.  [MS-DTYP] 2.4.2.4
+USERS: Final = """
 CREATE TABLE IF NOT EXISTS users (
     key TEXT NOT NULL PRIMARY KEY, -- the name in the form in which names are compared
     name TEXT NOT NULL,
@@ -41,13 +44,39 @@ CREATE TABLE IF NOT EXISTS users (
     created INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)), -- seconds since 1970
     changed INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER))
 ) WITHOUT ROWID;
+"""
+# Version 2: SIDs.  A RID is given to each new user by the store itself, and never again.
+SIDS: Final = f"""
+ALTER TABLE users ADD COLUMN rid INTEGER CHECK (rid BETWEEN {FIRST_RID} AND 4294967295);
+CREATE UNIQUE INDEX users_rid ON users (rid);
+CREATE TABLE machine (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    id BLOB NOT NULL CHECK (length(id) = 12), -- three numbers of 32 bits, little-endian
+    next_rid INTEGER NOT NULL
+);
+INSERT INTO machine VALUES (1, randomblob(12), {FIRST_RID});
+CREATE TRIGGER new_user AFTER INSERT ON users WHEN NEW.rid IS NULL BEGIN
+    UPDATE users SET rid = (SELECT next_rid FROM machine) WHERE key = NEW.key;
+    UPDATE machine SET next_rid = next_rid + 1;
+END;
+CREATE TRIGGER known_user AFTER INSERT ON users WHEN NEW.rid IS NOT NULL BEGIN
+    UPDATE machine SET next_rid = max(next_rid, NEW.rid + 1);
+END;
+UPDATE users SET rid = {FIRST_RID}
+    + (SELECT count(*) FROM users AS older WHERE (older.created, older.key) < (users.created, users.key));
+UPDATE machine SET next_rid = {FIRST_RID} + (SELECT count(*) FROM users);
+"""
+COMMIT: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+UPGRADES: Final = {1: SIDS}  # from the version before each
+MACHINE_ID: Final = Struct("<3I")
+MEMORY_MACHINE_ID: Final = (0x736D6270, 0x6F727420, 0x6D656D6F)  # any numbers do
 CHANGED: Final = "changed = CAST(strftime('%s', 'now') AS INTEGER) WHERE key = ?"
-SELECT: Final = "SELECT name, nt_hash, disabled, account FROM users"
-Rows = list[tuple[str, bytes, int, str | None]]
+SELECT: Final = "SELECT name, nt_hash, disabled, account, rid FROM users"
+Rows = list[tuple[str, bytes, int, str | None, int]]
 Records = list[UserRecord]  # the name `list` is taken inside `UserStore`
 
 
@@ -115,14 +144,38 @@ class UserStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, name: str, password: str, account: str | None = None) -> None:
-        """Make a new user, who acts as the system account `account` (None: the one of the same name)."""
+    @property
+    def machine_id(self) -> tuple[int, int, int]:
+        """What the SIDs of all users of this store begin with, after S-1-5-21: made once, with the store."""
+        return MACHINE_ID.unpack(self._run("SELECT id FROM machine").fetchone()[0])
+
+    def add(self, name: str, password: str, account: str | None = None, sid: str | None = None) -> None:
+        """Make a new user, who acts as the system account `account` (None: the one of the same name).
+
+        `sid` is who he was on another server, whose files are to be served here; None: somebody new.
+        """
         _check_name(name)
         if account is not None and not re.fullmatch(f"[^{UNPRINTABLE}]+", account):
             raise UserError(f"user {name!r}: {account!r} cannot be the name of a system account")
-        statement = "INSERT INTO users (key, name, nt_hash, account) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        if not self._write(statement, (_key(name), name, _hash(password), account)):
+        rid = None if sid is None else self._adopt(name, sid)
+        statement = "INSERT INTO users (key, name, nt_hash, account, rid) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        if not self._write(statement, (_key(name), name, _hash(password), account, rid)):
             raise UserError(f"user {name!r} is in {self.path} already; names that differ only in case are the same")
+
+    def _adopt(self, name: str, text: str) -> int:
+        """The RID in a SID; the first user of a store brings all the rest of it with him."""
+        machine_id, rid = _parse_sid(text)
+        if rid < FIRST_RID:
+            known = f"S-1-5-21-A-B-C-RID with a RID from {FIRST_RID}"
+            raise UserError(f"user {name!r}: {text!r} is no SID of a user, {known}")
+        if machine_id != self.machine_id:
+            if self.list():
+                ours = "-".join(map(str, self.machine_id))
+                raise UserError(f"user {name!r}: the SIDs of other users in {self.path} begin with S-1-5-21-{ours}")
+            self._write("UPDATE machine SET id = ?", (MACHINE_ID.pack(*machine_id),))
+        if self._run("SELECT 1 FROM users WHERE rid = ?", (rid,)).fetchone():
+            raise UserError(f"user {name!r}: another user in {self.path} has RID {rid}")
+        return rid
 
     def set_password(self, name: str, password: str) -> None:
         """Give an existing user another password."""
@@ -157,17 +210,17 @@ class UserStore:
 
     def _write(self, statement: str, values: tuple[str | bytes | int | None, ...]) -> int:
         """Run one statement; the number of rows that it changed."""
-        try:
-            changed = self._connection.execute(statement, values).rowcount
-        except sqlite3.Error as error:
-            raise _failure(self.path, error) from error
+        changed = self._run(statement, values).rowcount
         # Bring the change into the file itself: a copy of the file is complete, and the old hash is overwritten.
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return changed
 
     def _execute(self, statement: str, values: tuple[str, ...] = ()) -> Rows:
+        return self._run(statement, values).fetchall()
+
+    def _run(self, statement: str, values: tuple[str | bytes | int | None, ...] = ()) -> sqlite3.Cursor:
         try:
-            return self._connection.execute(statement, values).fetchall()
+            return self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise _failure(self.path, error) from error
 
@@ -176,7 +229,7 @@ class UserStore:
         try:
             if create and not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.executescript(SCHEMA)
+                self._connection.executescript(f"BEGIN IMMEDIATE; {USERS} {SIDS} {COMMIT}")
             self._connection.execute("PRAGMA secure_delete = ON")
             identity = self._connection.execute("PRAGMA application_id").fetchone()[0]
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -186,8 +239,20 @@ class UserStore:
             raise UserError(f"{self.path} is not a user store: {error}") from error
         if identity != APPLICATION_ID:
             raise UserError(f"{self.path} is not a user store of smbport; name another file, or remove this one")
-        if version != SCHEMA_VERSION:
+        if version in UPGRADES:
+            self._upgrade(version)
+        elif version != SCHEMA_VERSION:
             raise UserError(f"{self.path} has format {version}, but this smbport knows {SCHEMA_VERSION}; upgrade it")
+
+    def _upgrade(self, version: int) -> None:
+        """Bring a store of an older version up to date, unless another process did so in between."""
+        try:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {UPGRADES[version]} {COMMIT}")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+            if self._run("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+                raise _failure(self.path, error) from error
 
 
 class MemoryUsers:
@@ -195,13 +260,27 @@ class MemoryUsers:
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self._records: dict[str, UserRecord] = {}
+        self._next_rid = FIRST_RID
         for name, password in passwords.items():
             self.put(UserRecord(name, _hash(password)))
 
+    @property
+    def machine_id(self) -> tuple[int, int, int]:
+        """Always the same: these users are nobody beyond this process."""
+        return MEMORY_MACHINE_ID
+
     def put(self, record: UserRecord) -> None:
-        """Add a user, or replace the one of that name."""
+        """Add a user, or replace the one of that name, who keeps his RID; one without a RID is given the next."""
         _check_name(record.name)
+        known = self._records.get(_key(record.name))
+        if not record.rid:
+            record = replace(record, rid=self._next_rid if known is None else known.rid)
+        self._next_rid = max(self._next_rid, record.rid + 1)
         self._records[_key(record.name)] = record
+
+    def list(self) -> Records:
+        """All users in the order in which they came."""
+        return list(self._records.values())
 
     def find_user(self, name: str) -> UserRecord | None:
         """The user of that name in whatever case; None if there is none."""
@@ -214,7 +293,24 @@ def _key(name: str) -> str:
 
 
 def _records(rows: Rows) -> Records:
-    return [UserRecord(name, nt_hash, bool(disabled), account) for name, nt_hash, disabled, account in rows]
+    return [UserRecord(name, nt_hash, bool(disabled), account, rid) for name, nt_hash, disabled, account, rid in rows]
+
+
+def check_user(name: str, password: str) -> None:
+    """UserError if there can be no user of that name, or none with that password."""
+    _check_name(name)
+    _hash(password)
+
+
+def _parse_sid(text: str) -> tuple[tuple[int, ...], int]:
+    """The parts of S-1-5-21-A-B-C-RID: A, B and C, and the RID; that is 0 of any other text."""
+    try:
+        sid = Sid.from_string(text)
+    except ValueError:
+        return (), 0
+    kind, machine_id = sid.sub_authorities[:1], sid.sub_authorities[1:-1]
+    fits = sid.authority == 5 and kind == (21,) and len(machine_id) == 3
+    return machine_id, sid.sub_authorities[-1] if fits else 0
 
 
 def _check_name(name: str) -> None:

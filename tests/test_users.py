@@ -34,7 +34,7 @@ def modes(path):
 
 def test_a_user_is_found_in_any_case(store):
     store.add("Zoë", PASSWORD, account="zoe")
-    expected = UserRecord("Zoë", nt_hash(PASSWORD), account="zoe")
+    expected = UserRecord("Zoë", nt_hash(PASSWORD), account="zoe", rid=1000)
     assert store.find_user("Zoë") == store.find_user("ZOË") == store.find_user("zoe\u0308") == expected
     assert store.find_user("zoe") is None
 
@@ -42,7 +42,7 @@ def test_a_user_is_found_in_any_case(store):
 def test_passwords_change_and_users_go(store):
     store.add("alice", PASSWORD)
     store.set_password("ALICE", "other")
-    assert store.find_user("alice") == UserRecord("alice", nt_hash("other"))
+    assert store.find_user("alice") == UserRecord("alice", nt_hash("other"), rid=1000)
     store.remove("Alice")
     assert store.find_user("alice") is None
 
@@ -217,8 +217,8 @@ def test_other_files_are_left_alone(path, create):
 
 def test_a_newer_format_is_refused(store, path):
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 2")
-    with pytest.raises(UserError, match="has format 2, but this smbport knows 1"):
+        other.execute("PRAGMA user_version = 3")
+    with pytest.raises(UserError, match="has format 3, but this smbport knows 2"):
         UserStore.open(path)
 
 
@@ -294,9 +294,121 @@ def test_default_store_path(monkeypatch):
 
 def test_users_in_memory():
     users = MemoryUsers({"Alice": PASSWORD})
-    assert users.find_user("aLICE") == UserRecord("Alice", nt_hash(PASSWORD))
+    assert users.find_user("aLICE") == UserRecord("Alice", nt_hash(PASSWORD), rid=1000)
     assert users.find_user("bob") is None
     users.put(UserRecord("alice", nt_hash("x"), disabled=True, account="www"))
-    assert users.find_user("Alice") == UserRecord("alice", nt_hash("x"), disabled=True, account="www")
+    assert users.find_user("Alice") == UserRecord("alice", nt_hash("x"), disabled=True, account="www", rid=1000)
     with pytest.raises(UserError, match="'a:b': a user name must not contain ':'"):
         MemoryUsers({"a:b": PASSWORD})
+
+
+# SIDs -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_user_has_a_rid_that_nobody_else_ever_has(store):
+    store.add("alice", PASSWORD)
+    store.add("bob", PASSWORD)
+    store.remove("bob")
+    store.add("carol", PASSWORD)
+    store.set_password("alice", "other")
+    assert {user.name: user.rid for user in store.list()} == {"alice": 1000, "carol": 1002}
+
+
+def test_users_from_another_server(store):
+    store.add("alice", PASSWORD, sid="S-1-5-21-1-2-3-3005")
+    assert store.machine_id == (1, 2, 3)
+    store.add("bob", PASSWORD)
+    store.add("carol", PASSWORD, sid="S-1-5-21-1-2-3-1000")
+    store.add("dave", PASSWORD)
+    rids = {user.name: user.rid for user in store.list()}
+    assert rids == {"alice": 3005, "bob": 3006, "carol": 1000, "dave": 3007}
+    with pytest.raises(UserError, match=r"another user in .* has RID 3005"):
+        store.add("eve", PASSWORD, sid="S-1-5-21-1-2-3-3005")
+    with pytest.raises(UserError, match=r"the SIDs of other users in .* begin with S-1-5-21-1-2-3"):
+        store.add("eve", PASSWORD, sid="S-1-5-21-1-2-4-1000")
+
+
+@pytest.mark.parametrize(
+    "sid", ["", "alice", "S-1-1-0", "S-1-5-21-1-2-3", "S-1-5-21-1-2-3-999", "S-1-5-22-1-2-3-1000", "S-1-22-1-1000"]
+)
+def test_sids_of_no_user(store, sid):
+    with pytest.raises(UserError, match="is no SID of a user"):
+        store.add("alice", PASSWORD, sid=sid)
+    assert store.list() == []
+
+
+def test_the_machine_keeps_its_id(store, path):
+    machine_id = store.machine_id
+    assert all(0 <= number < 1 << 32 for number in machine_id)
+    with UserStore.open(path) as again:
+        assert again.machine_id == machine_id
+
+
+FIRST_VERSION = """
+CREATE TABLE users (
+    key TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, nt_hash BLOB NOT NULL CHECK (length(nt_hash) = 16),
+    disabled INTEGER NOT NULL DEFAULT 0 CHECK (disabled IN (0, 1)), account TEXT,
+    created INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)),
+    changed INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER))
+) WITHOUT ROWID;
+INSERT INTO users (key, name, nt_hash, created) VALUES
+    ('young', 'Young', randomblob(16), 3), ('b', 'b', randomblob(16), 1), ('a', 'a', randomblob(16), 1);
+PRAGMA application_id = 1397572213;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def old_path(tmp_path):
+    path = tmp_path / "old.db"
+    path.touch(0o600)
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        old.executescript(FIRST_VERSION)
+    return path
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(old_path):
+    with UserStore.open(old_path) as store:
+        assert {user.name: user.rid for user in store.list()} == {"a": 1000, "b": 1001, "Young": 1002}
+        store.add("new", PASSWORD)
+        found = store.find_user("new")
+        assert found is not None
+        assert found.rid == 1003
+        machine_id = store.machine_id
+    with UserStore.open(old_path) as again:
+        assert again.machine_id == machine_id
+
+
+def test_an_upgrade_that_fails_changes_nothing(old_path):
+    with closing(sqlite3.connect(old_path)) as old:
+        old.execute("CREATE TABLE machine (something_else)")
+    with pytest.raises(OSError, match="user store: table machine already exists"):
+        UserStore.open(old_path)
+    with closing(sqlite3.connect(old_path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert "rid" not in [column[1] for column in old.execute("PRAGMA table_info(users)")]
+
+
+def test_two_processes_upgrade_at_once(old_path, monkeypatch):
+    upgrade = UserStore._upgrade
+
+    def after_another(self, version):
+        monkeypatch.undo()
+        UserStore.open(old_path).close()
+        upgrade(self, version)
+
+    monkeypatch.setattr(UserStore, "_upgrade", after_another)
+    with UserStore.open(old_path) as store:
+        assert len({user.rid for user in store.list()}) == 3
+
+
+def test_rids_in_memory():
+    users = MemoryUsers({"alice": PASSWORD, "bob": PASSWORD})
+    users.put(UserRecord("carol", nt_hash(PASSWORD), rid=2000))
+    users.put(UserRecord("dave", nt_hash(PASSWORD)))
+    users.put(UserRecord("ALICE", nt_hash("x")))
+    assert [(user.name, user.rid) for user in users.list()] == [
+        ("ALICE", 1000), ("bob", 1001), ("carol", 2000), ("dave", 2001),
+    ]  # fmt: skip
+    assert users.machine_id == MemoryUsers({}).machine_id

@@ -1,45 +1,49 @@
-"""QUERY_INFO and SET_INFO of security descriptors, as far as a mode can hold one.  [MS-SMB2] 3.3.5.20.3, 3.3.5.21.3
+"""QUERY_INFO and SET_INFO of security descriptors.  [MS-SMB2] 3.3.5.20.3, 3.3.5.21.3, [MS-FSA] 2.1.5.14, 2.1.5.17
 
-A descriptor says what owner, group and mode mean.  One that is set must mean an owner, a group and a mode in turn,
-exactly: whatever else it holds would be dropped in silence, so it is refused instead.
+Where descriptors are stored, they are shown, merged and stored.  Elsewhere a descriptor says what owner, group,
+mode and list of the file mean.  One that is set there must mean owner, group, mode and list in turn, exactly:
+whatever else it holds would be dropped in silence, so it is refused instead.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.governed import keep_attributes
 from smbport.commands.rights import Right, security_query_access, security_set_access
 from smbport.commands.steps import blocking
-from smbport.platform import Node
+from smbport.platform import ACCESS_NONE, AccessControl, AclEntry, Node
+from smbport.security.inheritance import merge_descriptor
+from smbport.security.ntacl import SystemState
+from smbport.security.posix_acl import describe, list_of, mode_of
+from smbport.security.sids import unix_id
+from smbport.state.descriptors import Descriptors
 from smbport.state.open import FileOpen
-from smbport.wire.constants import Access, AceFlag, AceType, Dialect, SecurityInformation
+from smbport.wire.constants import Dialect, SecurityInformation
 from smbport.wire.error import ErrorId, pack_error_contexts, pack_error_response
 from smbport.wire.info import QueryInfoRequest, pack_query_info_response
 from smbport.wire.record import BadStructure, Buffer
-from smbport.wire.security import (
-    Acl,
-    SecurityDescriptor,
-    Sid,
-    WellKnownSid,
-    descriptor_of_mode,
-    unix_group_sid,
-    unix_user_sid,
-)
+from smbport.wire.security import SecurityDescriptor, Sid
 from smbport.wire.status import Status, StatusError
 
 __all__ = ["query_security", "set_security"]
 
 _CHANGES: Final = Right(changes=True)
-_BITS: Final = ((Access.READ_DATA, 4), (Access.WRITE_DATA, 2), (Access.EXECUTE, 1))
 _IN_SACL: Final = (
     SecurityInformation.SACL | SecurityInformation.LABEL | SecurityInformation.ATTRIBUTE | SecurityInformation.SCOPE
 )
 
 
-def query_security(call: Call, opened: FileOpen, request: QueryInfoRequest) -> Reply:
+async def query_security(call: Call, opened: FileOpen, request: QueryInfoRequest) -> Reply:
     """[MS-SMB2] 3.3.5.20.3"""
     information = request.additional_information
     _require_all(opened, security_query_access(information))
-    data = _describe(opened).select(information).pack()
+    descriptors = opened.tree.descriptors
+    if descriptors is not None:
+        descriptor = await blocking(descriptors.describe, opened.node)
+    else:
+        descriptor = describe(await blocking(_read_state, opened.node, call.server.platform.acl))
+    data = descriptor.select(information).pack()
     if len(data) <= request.output_buffer_length:
         return Reply(pack_query_info_response(data))
     needed = len(data).to_bytes(4, "little")
@@ -50,7 +54,7 @@ def query_security(call: Call, opened: FileOpen, request: QueryInfoRequest) -> R
     return Reply(body, None, Status.BUFFER_TOO_SMALL)
 
 
-async def set_security(opened: FileOpen, information: int, buffer: Buffer) -> None:
+async def set_security(call: Call, opened: FileOpen, information: int, buffer: Buffer) -> None:
     """[MS-SMB2] 3.3.5.21.3"""
     _require_all(opened, security_set_access(information))
     _CHANGES.check(opened)
@@ -58,23 +62,11 @@ async def set_security(opened: FileOpen, information: int, buffer: Buffer) -> No
         wanted = SecurityDescriptor.parse(buffer)
     except BadStructure as error:
         raise StatusError(Status.INVALID_SECURITY_DESCR, str(error)) from None
-    if information & _IN_SACL and wanted.sacl is not None and wanted.sacl.aces:
-        raise StatusError(Status.NOT_SUPPORTED, "no auditing, no labels")
-    stat = opened.node.stat()
-    uid, gid, mode = stat.uid, stat.gid, stat.mode & 0o777
-    if information & SecurityInformation.OWNER:
-        uid = _find_id(wanted.owner, unix_user_sid(0))
-    if information & SecurityInformation.GROUP:
-        gid = _find_id(wanted.group, unix_group_sid(0))
-    if information & SecurityInformation.DACL:
-        mode = _mode_of(wanted.dacl, unix_user_sid(uid), unix_group_sid(gid), opened.is_directory)
-    await blocking(
-        _apply,
-        opened.node,
-        uid if uid != stat.uid else None,
-        gid if gid != stat.gid else None,
-        stat.mode & ~0o777 | mode if mode != stat.mode & 0o777 else None,
-    )
+    descriptors = opened.tree.descriptors
+    if descriptors is not None:
+        await blocking(_merge, descriptors, opened, wanted, information)
+    else:
+        await _set_system(call.server.platform.acl, opened, wanted, information)
 
 
 def _require_all(opened: FileOpen, access: int) -> None:
@@ -82,38 +74,84 @@ def _require_all(opened: FileOpen, access: int) -> None:
         raise StatusError(Status.ACCESS_DENIED, f"access 0x{access:x} is needed")
 
 
-def _describe(opened: FileOpen) -> SecurityDescriptor:
-    stat = opened.node.stat()
-    return descriptor_of_mode(stat.mode, unix_user_sid(stat.uid), unix_group_sid(stat.gid), opened.is_directory)
+# Where descriptors are stored -----------------------------------------------------------------------------------
 
 
-def _find_id(sid: Sid | None, sibling: Sid) -> int:
-    """The number in a SID of the same family as `sibling`: S-1-22-1-uid or S-1-22-2-gid."""
-    family = sibling.sub_authorities[:-1]
-    if sid is None or sid.authority != sibling.authority or sid.sub_authorities[:-1] != family:
+def _merge(
+    descriptors: Descriptors, opened: FileOpen, wanted: SecurityDescriptor, information: int, *, wait: bool = False
+) -> None:
+    """With a handle of the server's own, because the user's may be of an account that cannot give files away."""
+    node = descriptors.volume.open(opened.path, ACCESS_NONE, wait=wait)
+    try:
+        if node.stat().key != opened.shared.key:
+            raise StatusError(Status.FILE_CLOSED, "the name stands for another file")
+        merged = merge_descriptor(descriptors.describe(node, wait=wait), wanted, information, descriptors.token)
+        try:
+            merged.pack()
+        except ValueError as error:
+            raise StatusError(Status.INVALID_ACL, str(error)) from None
+        keep_attributes(descriptors.volume, node, opened.path, wait=wait)
+        descriptors.store(node, merged, wait=wait)
+    finally:
+        node.close()
+
+
+# Where the system decides alone ---------------------------------------------------------------------------------
+
+
+async def _set_system(
+    acl: AccessControl | None, opened: FileOpen, wanted: SecurityDescriptor, information: int
+) -> None:
+    if information & _IN_SACL and wanted.sacl is not None and wanted.sacl.aces:
+        raise StatusError(Status.NOT_SUPPORTED, "no auditing, no labels")
+    state = await blocking(_read_state, opened.node, acl)
+    uid, gid = state.uid, state.gid
+    if information & SecurityInformation.OWNER:
+        uid = _find_id(wanted.owner, group=False)
+    if information & SecurityInformation.GROUP:
+        gid = _find_id(wanted.group, group=True)
+    entries: Sequence[AclEntry] | None = None
+    if information & SecurityInformation.DACL:
+        meant = SystemState(uid, gid, state.mode, state.access, state.default, state.is_directory)
+        entries = list_of(wanted.dacl, meant)
+        if entries is None or (acl is None and len(entries) > 3):
+            raise StatusError(Status.NOT_SUPPORTED, "this access control list cannot be stored here")
+    owner = (uid if uid != state.uid else None), (gid if gid != state.gid else None)
+    await blocking(_apply, opened.node, acl, state, owner, entries)
+
+
+def _read_state(node: Node, acl: AccessControl | None, *, wait: bool = False) -> SystemState:
+    access, default = acl.lists(node, wait=wait) if acl is not None else ((), ())
+    return SystemState.of(node.stat(), access, default)
+
+
+def _find_id(sid: Sid | None, *, group: bool) -> int:
+    """The number of a user or group of the system."""
+    number = unix_id(sid, group=group)
+    if number is None:
         raise StatusError(Status.INVALID_SID, f"{sid} is no account of this system")
-    return sid.sub_authorities[-1]
+    return number
 
 
-def _mode_of(dacl: Acl | None, owner: Sid, group: Sid, is_directory: bool) -> int:
-    """The mode that is described by just these entries, in whatever order.  NOT_SUPPORTED if there is none."""
-    shifts = {owner: 6, group: 3, WellKnownSid.EVERYONE: 0}
-    mode = 0
-    entries = set()
-    for ace in dacl.aces if dacl is not None else ():
-        if ace.type == AceType.ACCESS_ALLOWED and ace.sid in shifts:
-            mode |= sum(bit for right, bit in _BITS if ace.mask & right) << shifts[ace.sid]
-        entries.add((ace.type, ace.flags & ~AceFlag.INHERITED, ace.mask, ace.sid))
-    described = descriptor_of_mode(mode, owner, group, is_directory).dacl
-    assert described is not None
-    if entries != {(ace.type, ace.flags, ace.mask, ace.sid) for ace in described.aces}:
-        raise StatusError(Status.NOT_SUPPORTED, "a mode cannot hold this access control list")
-    return mode
-
-
-def _apply(node: Node, uid: int | None, gid: int | None, mode: int | None, *, wait: bool = False) -> None:
+def _apply(
+    node: Node,
+    acl: AccessControl | None,
+    state: SystemState,
+    owner: tuple[int | None, int | None],
+    entries: Sequence[AclEntry] | None,
+    *,
+    wait: bool = False,
+) -> None:
     """Ownership first: giving a file away clears bits of its mode."""
-    if uid is not None or gid is not None:
-        node.set_owner(uid, gid, wait=wait)
-    if mode is not None:
+    if owner != (None, None):
+        node.set_owner(*owner, wait=wait)
+    if entries is None:
+        return
+    if len(entries) > 3 and acl is not None:
+        acl.set_list(node, entries, wait=wait)
+        return
+    if state.access and acl is not None:
+        acl.set_list(node, (), wait=wait)
+    mode = state.mode & 0o7000 | mode_of(entries)
+    if mode != state.mode & 0o7777 or state.access:
         node.set_mode(mode, wait=wait)

@@ -1,20 +1,23 @@
-"""Reading and writing stub data: NDR 2.0, little-endian, as far as srvsvc and wkssvc use it.  [C706] 14
+"""Reading and writing stub data: NDR 2.0, little-endian, as far as the services here use it.  [C706] 14
 
 Alignment counts from the first byte of the stub.  The reader believes no count before it has seen that so
 many bytes are there, and never allocates by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from smbport.wire.record import BadStructure, Buffer
+from smbport.wire.security import Sid
 from smbport.wire.text import encode_utf16
 
-__all__ = ["NdrReader", "NdrWriter", "Row", "row_size"]
+__all__ = ["HANDLE_SIZE", "NdrReader", "NdrWriter", "Row", "row_size"]
 
 # A structure whose members are 32-bit numbers and unique pointers to strings; None is a null pointer.
 Row = tuple[int | str | None, ...]
 
+HANDLE_SIZE: Final = 20
+MAX_SIDS: Final = 1000  # guessed; [MS-LSAT] allows more, but nobody asks for so many at once
 _FIRST_REFERENT: Final = 0x00020000  # any non-zero value does; this is what Windows starts with
 
 
@@ -31,9 +34,47 @@ class NdrReader:
         self._offset += -self._offset % 4
         return int.from_bytes(self._take(4), "little")
 
+    def u16(self) -> int:
+        self._offset += -self._offset % 2
+        return int.from_bytes(self._take(2), "little")
+
     def optional_u32(self) -> int | None:
         """A top-level unique pointer to a number."""
         return self.u32() if self.u32() else None
+
+    def handle(self) -> bytes:
+        """A context handle.  [C706] 14.2.16.6"""
+        self._offset += -self._offset % 4
+        return bytes(self._take(HANDLE_SIZE))
+
+    def sid(self) -> Sid:
+        """RPC_SID, behind the count of its sub-authorities.  [MS-DTYP] 2.4.2.3"""
+        count = self.u32()
+        sid = Sid.parse(self._take(Sid.MIN_SIZE + 4 * count))
+        if len(sid.sub_authorities) != count:
+            raise BadStructure(f"SID with {len(sid.sub_authorities)} sub-authorities in an array of {count}")
+        return sid
+
+    def sids(self) -> list[Sid]:
+        """A count and a pointer to as many pointers to SIDs.  [MS-LSAT] 2.2.18, [MS-SAMR] 2.2.7.6"""
+        count = self.u32()
+        if not self.u32() or not count:
+            return []
+        if self.u32() != count or count > MAX_SIDS:
+            raise BadStructure(f"an array of {count} SIDs")
+        pointers = [self.u32() for _ in range(count)]
+        if 0 in pointers:
+            raise BadStructure("an array of SIDs with holes")
+        return [self.sid() for _ in range(count)]
+
+    def unicode_strings(self, count: int) -> list[str]:
+        """Elements of an array of RPC_UNICODE_STRING, first their fixed parts.  [MS-DTYP] 2.3.10"""
+        present = []
+        for _ in range(count):
+            self.u16()
+            self.u16()
+            present.append(bool(self.u32()))
+        return [self.string() if here else "" for here in present]
 
     def string(self) -> str:
         """A conformant varying string of 16-bit characters, up to its terminator.  [C706] 14.3.4.2
@@ -61,10 +102,11 @@ class NdrReader:
 class NdrWriter:
     """Builds one response's stub."""
 
-    __slots__ = ("_referent", "_stub")
+    __slots__ = ("_bodies", "_referent", "_stub")
 
     def __init__(self) -> None:
         self._stub = bytearray()
+        self._bodies: list[Callable[[], None]] = []  # of pointers inside structures, which follow behind these
         self._referent = _FIRST_REFERENT
 
     def getvalue(self) -> bytes:
@@ -73,6 +115,50 @@ class NdrWriter:
     def u32(self, value: int) -> None:
         self._stub += bytes(-len(self._stub) % 4)
         self._stub += value.to_bytes(4, "little")
+
+    def u16(self, value: int) -> None:
+        self._stub += bytes(-len(self._stub) % 2)
+        self._stub += value.to_bytes(2, "little")
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are, aligned to 4."""
+        self._stub += bytes(-len(self._stub) % 4)
+        self._stub += data
+
+    def sid(self, sid: Sid) -> None:
+        """RPC_SID.  [MS-DTYP] 2.4.2.3"""
+        self.u32(len(sid.sub_authorities))
+        self._stub += sid.pack()
+
+    def unicode_string(self, text: str | None, *, terminated: bool = False) -> None:
+        """RPC_UNICODE_STRING inside a structure; `bodies` writes the text.  [MS-DTYP] 2.3.10
+
+        With `terminated`, the room is that of the text with its terminator, as some clients insist.
+        """
+        data = encode_utf16(text or "")
+        room = len(data) + (2 if terminated else 0)
+        self.raw(len(data).to_bytes(2, "little") + room.to_bytes(2, "little"))
+        self.pointer(text is not None)
+        if text is not None:
+            self._bodies.append(lambda: self._characters(data, room // 2))
+
+    def sid_pointer(self, sid: Sid | None) -> None:
+        """A pointer to a SID inside a structure; `bodies` writes the SID."""
+        self.pointer(sid is not None)
+        if sid is not None:
+            self._bodies.append(lambda: self.sid(sid))
+
+    def bodies(self) -> None:
+        """What the pointers since the last time point to."""
+        bodies, self._bodies = self._bodies, []
+        for write in bodies:
+            write()
+
+    def _characters(self, data: bytes, room: int) -> None:
+        self.u32(room)
+        self.u32(0)
+        self.u32(len(data) // 2)
+        self._stub += data
 
     def pointer(self, points: bool) -> None:
         """A unique pointer; what it points to is for the caller to write, in its turn."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from smbport.pipes.lsarpc import LSARPC
 from smbport.pipes.rpc import Association, Interface
+from smbport.pipes.samr import SAMR
 from smbport.pipes.server_info import ServerInfo, ShareInfo
 from smbport.pipes.srvsvc import SRVSVC
 from smbport.pipes.wkssvc import WKSSVC
@@ -12,7 +14,12 @@ from smbport.wire.status import Status, StatusError
 
 __all__ = ["Pipe", "ServerInfo", "ShareInfo", "open_pipe"]
 
-_INTERFACES: Final[Mapping[str, Interface]] = {"srvsvc": SRVSVC, "wkssvc": WKSSVC}
+_INTERFACES: Final[Mapping[str, Interface]] = {
+    "lsarpc": LSARPC,
+    "samr": SAMR,
+    "srvsvc": SRVSVC,
+    "wkssvc": WKSSVC,
+}
 
 _MAX_WRITE: Final = 65536  # bytes in one write (guessed): clients write a fragment at a time, no time for more
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from smbport.security.names import Names
+
 __all__ = ["ServerInfo", "ShareInfo"]
 
 
@@ -27,3 +29,4 @@ class ServerInfo:
     minor: int = 0
     shares: tuple[ShareInfo, ...]
     user: str
+    names: Names | None = None  # of accounts; None: this user may not ask for them

@@ -7,7 +7,7 @@ Refusals are `LogonFailure`, the same in status and work done whether the user i
 password.  Tokens that are malformed or come out of order are `BadToken`.  After either an exchange is dead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, Protocol
@@ -41,13 +41,21 @@ class UserRecord:
     nt_hash: bytes = field(repr=False)  # 16 bytes, as good as the password
     disabled: bool = False
     account: str | None = None  # the system account, if it is not called `name`
+    rid: int = 0  # the last part of the SID, given once and never to anybody else; 0: none
 
 
 class UserDatabase(Protocol):
-    """Where users are looked up."""
+    """Where users are looked up.  Must not wait."""
+
+    @property
+    def machine_id(self) -> tuple[int, int, int]:
+        """What the SIDs of this database have in common: three numbers of 32 bits."""
 
     def find_user(self, name: str) -> UserRecord | None:
-        """The user of this name, compared without case.  Called at every logon; must not wait."""
+        """The user of this name, compared without case.  Called at every logon."""
+
+    def list(self) -> Sequence[UserRecord]:
+        """All users, in an order that stays the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Done:
     token: bytes  # empty if there is nothing to send
     user: LogonUser
     session_key: bytes = field(repr=False)  # 16 bytes; a guest's are zero
+    expires_ns: int | None = None  # nanoseconds since 1970; NTLM's logons never expire
 
 
 _NOBODY: Final = UserRecord("", bytes(16), disabled=True)  # stands in for unknown users, so that they take as long
@@ -94,14 +103,22 @@ class Authenticator:
         guest: bool,
         random_bytes: Callable[[int], bytes],
         guest_on_bad_user: bool = False,
+        target_name: Literal["ignored", "checked", "required"] = "ignored",
+        aliases: Sequence[str] = (),
     ) -> None:
-        """`guest` lets the name "guest" in without a password; `guest_on_bad_user` besides it, every unknown name."""
+        """`guest` lets the name "guest" in without a password; `guest_on_bad_user` besides it, every unknown name.
+
+        `target_name` says what to do with the name of the server that a client has signed its logon for, which must be
+        the server's or one of its `aliases`.
+        """
         self.users = users
         self.server_name = server_name
         self.domain = domain
         self.anonymous = anonymous
         self.guest = guest
         self.guest_on_bad_user = guest_on_bad_user
+        self.target_name = target_name
+        self.names = {name.casefold() for name in (server_name, *aliases)}
         self.random_bytes = random_bytes
 
     def hint(self) -> bytes:
@@ -111,6 +128,19 @@ class Authenticator:
     def begin(self) -> "Exchange":
         """One attempt to log on."""
         return Exchange(self)
+
+    def look_up(self, name: str) -> LogonUser:
+        """Who may prove to be `name`, "" if anonymous, for a kernel that checks the proof.  Raises LogonFailure."""
+        if not name:
+            if not self.anonymous:
+                raise LogonFailure("anonymous")
+            return _ANONYMOUS
+        record = self.users.find_user(name)
+        if record is None and self._welcomes(name):
+            return _GUEST
+        if record is None or record.disabled:
+            raise LogonFailure(f"user {name!r}")
+        return LogonUser(record.name, "", "user", record)
 
     def identify(self, claim: Claim, challenge: NtlmChallenge) -> tuple[LogonUser, NtlmContext | None]:
         """Decide about a claim; no context comes with a guest, whose key nobody knows.  Raises LogonFailure."""
@@ -122,13 +152,31 @@ class Authenticator:
         known = _NOBODY if record is None else record
         context = challenge.verify(claim, known.nt_hash)
         if context is not None and not known.disabled:
+            self._check_target(claim)
             return LogonUser(known.name, claim.domain, "user", known), context
         if record is None and self._welcomes(claim.user):
             return _GUEST, None
         raise LogonFailure(f"user {claim.user!r}, domain {claim.domain!r}")
 
+    def _check_target(self, claim: Claim) -> None:
+        """Was the logon made for this server, or for another one that has passed it on?  [MS-NLMP] 2.2.2.1"""
+        target = claim.target
+        if self.target_name == "ignored" or (self.target_name == "checked" and not target):
+            return
+        if target and _host_of(target).casefold() in self.names:
+            return
+        raise LogonFailure(f"user {claim.user!r} means to log on to {target!r}, which is not in server.aliases")
+
     def _welcomes(self, unknown_user: str) -> bool:
         return self.guest and (self.guest_on_bad_user or unknown_user.casefold() == "guest")
+
+
+def _host_of(target: str) -> str:
+    """The host in a service principal name: cifs/HOST, cifs/HOST:PORT, cifs/[ADDRESS]:PORT, cifs/HOST/NAME."""
+    host = target.partition("/")[2].partition("/")[0]
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") == 1 else host
 
 
 class Exchange:

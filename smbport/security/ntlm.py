@@ -78,6 +78,7 @@ class Claim:
     encrypted_key: bytes  # EncryptedRandomSessionKey; empty if no key is exchanged
     mic: bytes | None  # None if the client did not announce one
     message: bytes  # as it came, with its MIC zeroed
+    target: str | None = None  # the service that the client means to log on to; proven with the rest
 
     @property
     def anonymous(self) -> bool:
@@ -156,13 +157,14 @@ class NtlmChallenge:
         if proof and flags & _REQUIRED != _REQUIRED:
             raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
         encrypted_key = _encrypted_key(flags, parsed.encrypted_random_session_key or b"")
+        av_flags, target = _read_pairs(blob[_BLOB_SIZE:]) if proof else (0, None)
         mic = None
-        if proof and _av_flags(blob[_BLOB_SIZE:]) & AvFlags.mic:
+        if av_flags & AvFlags.mic:
             mic = parsed.mic
             if mic is None:
                 raise LogonFailure("a MIC is announced, and there is none")
             parsed.mic = bytes(16)
-        return Claim(user, domain, proof, blob, flags, encrypted_key, mic, parsed.pack())
+        return Claim(user, domain, proof, blob, flags, encrypted_key, mic, parsed.pack(), target)
 
     def verify(self, claim: Claim, nt_hash: bytes) -> NtlmContext | None:
         """Check the claim against the NT hash of its user; None if the password is wrong.  [MS-NLMP] 3.3.2
@@ -230,17 +232,24 @@ def _encrypted_key(flags: int, key: bytes) -> bytes:
     return key if len(key) == 16 else b""
 
 
-def _av_flags(pairs: bytes) -> int:
-    """MsvAvFlags in a list of AV_PAIRs; 0 if it has none.  [MS-NLMP] 2.2.2.1"""
-    position = flags = 0
+def _read_pairs(pairs: bytes) -> tuple[int, str | None]:
+    """MsvAvFlags and MsvAvTargetName in a list of AV_PAIRs; 0 and None if it has none.  [MS-NLMP] 2.2.2.1"""
+    flags, target = 0, None
+    position = 0
     while position + 4 <= len(pairs):
         kind, length = struct.unpack_from("<HH", pairs, position)
         position += 4
-        if kind == AvId.eol:
-            return flags
-        if kind == AvId.flags:
-            flags |= int.from_bytes(pairs[position : position + length], "little")
+        value = pairs[position : position + length]
         position += length
+        if kind == AvId.eol:
+            return flags, target
+        if kind == AvId.flags:
+            flags |= int.from_bytes(value, "little")
+        elif kind == AvId.target_name:
+            try:
+                target = value.decode("utf-16-le")
+            except UnicodeDecodeError as error:
+                raise BadToken(f"a target name that is not UTF-16: {error.reason}") from None
     raise BadToken("a list of AV pairs without an end")
 
 

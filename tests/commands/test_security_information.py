@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from smbport.platform import ACCESS_NONE
+from smbport.platform import ACCESS_NONE, AclEntry, AclTag
+from smbport.security.ntacl import SystemState
+from smbport.security.posix_acl import describe
 from smbport.wire.constants import Access, AceFlag, AceType, Dialect, InfoType, SecurityInformation
 from smbport.wire.error import ErrorResponse, error_contexts, error_data
 from smbport.wire.header import HEADER_SIZE
@@ -185,3 +187,55 @@ def test_of_another_owner(share: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     share.faults.fail("File.set_mode", errno.EPERM)
     with pytest.raises(PermissionError):
         set_descriptor(share, opened, descriptor_of_mode(0o600, OWNER, GROUP, False), SecurityInformation.DACL)
+
+
+# Where the system has lists -------------------------------------------------------------------------------------
+
+BOB = unix_user_sid(1001)
+LIST = (
+    AclEntry(AclTag.USER_OBJ, 6),
+    AclEntry(AclTag.USER, 4, 1001),
+    AclEntry(AclTag.GROUP_OBJ, 4),
+    AclEntry(AclTag.MASK, 4),
+    AclEntry(AclTag.OTHER, 0),
+)
+
+
+@pytest.fixture
+def lists(share: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The list that the one file of a system with lists has."""
+    kept: dict[str, Any] = {"access": ()}
+    power = type(share.inner.acl)
+    monkeypatch.setattr(power, "lists", lambda self, node, *, wait=False: (kept["access"], ()))
+    monkeypatch.setattr(power, "set_list", lambda self, node, acl, *, wait=False: kept.update(access=tuple(acl)))
+    return kept
+
+
+def test_a_list_is_described_and_can_be_set(share: Any, lists: dict[str, Any]) -> None:
+    opened = owned_file(share, mode=0o640)
+    lists["access"] = LIST
+    data = share.data(opened, 0, info_type=InfoType.SECURITY, information=ALL_PARTS)
+    described = SecurityDescriptor.parse(data)
+    assert described.dacl is not None
+    assert BOB in {ace.sid for ace in described.dacl.aces}
+    lists["access"] = ()
+    set_descriptor(share, opened, described, SecurityInformation.DACL)
+    assert lists["access"] == LIST
+
+
+def test_a_list_goes_when_a_mode_says_it_all(share: Any, lists: dict[str, Any]) -> None:
+    opened = owned_file(share, mode=0o2640)
+    lists["access"] = LIST
+    set_descriptor(share, opened, descriptor_of_mode(0o600, OWNER, GROUP, False), SecurityInformation.DACL)
+    assert lists["access"] == ()
+    assert opened.node.stat().mode == 0o2600
+
+
+def test_a_list_where_the_system_has_none(share: Any, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = owned_file(share, mode=0o640)
+    monkeypatch.setattr(share.inner, "acl", None)
+    described = describe(SystemState(1000, 100, 0o100640, LIST))
+    with refused(Status.NOT_SUPPORTED):
+        set_descriptor(share, opened, described, SecurityInformation.DACL)
+    set_descriptor(share, opened, descriptor_of_mode(0o600, OWNER, GROUP, False), SecurityInformation.DACL)
+    assert opened.node.stat().mode == 0o600

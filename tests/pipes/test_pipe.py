@@ -47,8 +47,8 @@ def test_names(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "\\", "pipe", "\\pipe\\", "samr", "srvsvc\\", "srvsvc\0", " srvsvc", "../srvsvc", "\\\\srvsvc", "x\\srvsvc",
-     "/run/srvsvc", "pipe\\pipe\\srvsvc", "srvsvc:$DATA"],
+    ["", "\\", "pipe", "\\pipe\\", "netlogon", "srvsvc\\", "srvsvc\0", " srvsvc", "../srvsvc", "\\\\srvsvc",
+     "x\\srvsvc", "/run/srvsvc", "pipe\\pipe\\srvsvc", "srvsvc:$DATA"],
 )  # fmt: skip
 def test_names_of_nothing(name):
     assert open_pipe(name, lambda: SERVER) is None

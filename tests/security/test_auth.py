@@ -521,3 +521,78 @@ def test_any_change_of_the_last_token(protocol, data):
     else:  # the name was changed, so no user was claimed
         assert done.user.kind == "guest"
         assert done.session_key == bytes(16)
+
+
+# For a server in the kernel, which checks proofs itself
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("ALICE", {}, LogonUser("Alice", "", "user", ALICE)),
+        ("stranger", {"guest": True, "guest_on_bad_user": True}, LogonUser("guest", "", "guest", None)),
+        ("Guest", {"guest": True}, LogonUser("guest", "", "guest", None)),
+        ("", {"anonymous": True}, LogonUser("", "", "anonymous", None)),
+    ],
+)
+def test_looking_up_who_may_prove_it(name, changes, expected):
+    assert make_authenticator(**changes).look_up(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("stranger", {}),
+        ("stranger", {"guest": True}),
+        ("bob", {"guest": True, "guest_on_bad_user": True}),
+        ("", {"guest": True, "guest_on_bad_user": True}),
+    ],
+)
+def test_looking_up_who_may_not(name, changes):
+    with pytest.raises(LogonFailure):
+        make_authenticator(**changes).look_up(name)
+
+
+# For whom a logon was made --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "welcome"),
+    [
+        ("server", True),
+        ("SERVER", True),
+        ("server:445", True),
+        ("server/instance", True),
+        ("files.example.org", True),
+        ("FILES.example.org:445", True),
+        ("192.0.2.1", True),
+        ("2001:db8::1", True),
+        ("[2001:db8::1]", True),
+        ("[2001:db8::1]:445", True),
+        ("other", False),
+        ("server.example.org", False),
+        ("2001:db8::2", False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["ignored", "checked", "required"])
+def test_a_logon_that_was_made_for_another_server(mode, host, welcome):
+    """Somebody in between has passed it on.  [MS-NLMP] 2.2.2.1, MsvAvTargetName"""
+    aliases = ("Files.example.org", "192.0.2.1", "2001:db8::1")
+    exchange = make_authenticator(target_name=mode, aliases=aliases).begin()
+    client = spnego.client("Alice", "secret", hostname=host, service="cifs", protocol="ntlm")
+    with contextlib.nullcontext() if welcome or mode == "ignored" else pytest.raises(LogonFailure, match="aliases"):
+        assert log_on(exchange, client).user.name == "Alice"
+
+
+@pytest.mark.parametrize("target", [None, "", "server"])
+@pytest.mark.parametrize("mode", ["ignored", "checked", "required"])
+def test_a_logon_that_was_made_for_no_server_in_particular(mode, target):
+    claim = Mock(user="Alice", anonymous=False, target=target)
+    unnamed = not target and mode == "checked"
+    with contextlib.nullcontext() if unnamed or mode == "ignored" else pytest.raises(LogonFailure):
+        make_authenticator(target_name=mode).identify(claim, Mock())
+
+
+def test_a_wrong_password_is_a_wrong_password_wherever_it_was_meant_to_go():
+    exchange = make_authenticator(target_name="required").begin()
+    refused(exchange, last_token(exchange, make_client(password="wrong", protocol="ntlm")))

@@ -218,6 +218,25 @@ def test_names_that_are_not_utf16(field, name):
         challenge().read_claim(authenticate(**{field: name}))
 
 
+@pytest.mark.parametrize(
+    ("pairs", "target"),
+    [
+        (b"", None),
+        (b"\x09\0\x04\0a\0/\0", "a/"),
+        (b"\x09\0\0\0", ""),
+    ],
+)
+def test_the_service_that_a_logon_is_for(pairs, target):
+    blob = bytes(28) + pairs + bytes(4)
+    assert challenge().read_claim(authenticate(nt=bytes(16) + blob)).target == target
+
+
+def test_the_service_that_a_logon_is_for_has_a_name_in_utf16():
+    blob = bytes(28) + b"\x09\0\x02\0\0\xd8" + bytes(4)
+    with pytest.raises(BadToken, match="target name that is not UTF-16"):
+        challenge().read_claim(authenticate(nt=bytes(16) + blob))
+
+
 @pytest.mark.parametrize("size", [0, 1, 15, 17])
 def test_the_length_of_an_exchanged_key(size):
     with pytest.raises(BadToken, match=f"of {size} bytes"):

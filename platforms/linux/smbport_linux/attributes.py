@@ -6,14 +6,15 @@ from typing import Final
 
 from smbport.platform import Node
 from smbport.posix.dosattrib import ATTRIBUTE_NAME
-from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.files import PosixNode
 from smbport.posix.walk import error
 
 __all__ = ["LinuxAttributes"]
 
 PREFIX: Final = "user."
-# Besides the DOS attributes, streams and inherited ACL entries as Samba and ksmbd keep them.
-PRIVATE: Final = (PREFIX + "DosStream.", PREFIX + "SAMBA_PAI")
+# Besides the DOS attributes: descriptors, which decide who may do what, streams, inherited ACL entries and reparse
+# points as Samba and ksmbd keep them.
+PRIVATE: Final = (PREFIX + "NTACL", PREFIX + "DosStream.", PREFIX + "SAMBA_PAI", PREFIX + "SmbReparse")
 
 
 class LinuxAttributes:
@@ -23,17 +24,14 @@ class LinuxAttributes:
     max_value = 65536  # XATTR_SIZE_MAX; ext4 has room for about 4000 bytes
 
     def names(self, node: Node, *, wait: bool = False) -> list[str]:
-        check_wait(wait)
-        posix, target = reach(node)
-        with posix.home.rights:
-            found = os.listxattr(target)
+        _, target = reach(node, wait=wait)
+        found = os.listxattr(target)  # which takes no right; changing the identity would cost twenty times as much
         return [name.removeprefix(PREFIX) for name in found if is_public(name)]
 
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
-        check_wait(wait)
         if not is_public(PREFIX + name):
             return None
-        posix, target = reach(node)
+        posix, target = reach(node, wait=wait)
         try:
             with posix.home.rights:
                 return os.getxattr(target, encode(name))
@@ -43,18 +41,16 @@ class LinuxAttributes:
             return None
 
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
-        check_wait(wait)
         if not is_public(PREFIX + name):
             raise error(EPERM)
-        posix, target = reach(node)
+        posix, target = reach(node, wait=wait)
         with posix.home.rights:
             os.setxattr(target, encode(name), value)
 
     def remove(self, node: Node, name: str, *, wait: bool = False) -> None:
-        check_wait(wait)
         if not is_public(PREFIX + name):
             raise error(ENOENT)
-        posix, target = reach(node)
+        posix, target = reach(node, wait=wait)
         try:
             with posix.home.rights:
                 os.removexattr(target, encode(name))
@@ -62,10 +58,11 @@ class LinuxAttributes:
             raise error(ENOENT if reason.errno == ENODATA else reason.errno or EPERM) from None
 
 
-def reach(node: Node) -> tuple[PosixNode, int | str | bytes]:
-    """The node, and what names it to the kernel."""
+def reach(node: Node, *, wait: bool = True) -> tuple[PosixNode, int | str | bytes]:
+    """The node, and what names it to the kernel.  Inline where marks are read and changed inline, too."""
     if not isinstance(node, PosixNode):
         raise error(EINVAL)
+    node.check_change(wait)
     return node, node.where()[0]
 
 

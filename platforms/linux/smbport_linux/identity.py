@@ -4,6 +4,7 @@ file system ids, and while these are not root's it also leaves out root's power 
 import grp
 import os
 import pwd
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final
@@ -62,6 +63,12 @@ class LinuxIdentity:
             return grp.getgrnam(name).gr_gid
         except (KeyError, ValueError):
             return None
+
+    def names(self, *, wait: bool = False) -> tuple[Mapping[int, str], Mapping[int, str]]:
+        check_wait(wait)
+        # The first name of a number is the one that the system itself shows.
+        users = {entry.pw_uid: entry.pw_name for entry in reversed(pwd.getpwall())}
+        return users, {entry.gr_gid: entry.gr_name for entry in reversed(grp.getgrall())}
 
     def become(self, account: Account) -> AbstractContextManager[None]:
         return Rights(Credentials(account.uid, account.gid, account.groups), self._own)

@@ -53,7 +53,7 @@ def test_what_servers_keep_is_hidden(volume: LinuxVolume, share: Path):
         if not os.geteuid():
             os.setxattr(share / "file", "trusted.x", b"not the user's")
         assert attributes.names(file, wait=True) == []
-        for name in ("DOSATTRIB", "DosStream.x:$DATA", "SAMBA_PAI"):
+        for name in ("DOSATTRIB", "DosStream.x:$DATA", "NTACL", "SAMBA_PAI", "SmbReparse"):
             assert attributes.get(file, name, wait=True) is None
             fails(errno.EPERM, attributes.set, file, name, b"x")
             fails(errno.ENOENT, attributes.remove, file, name)
@@ -97,8 +97,10 @@ def test_as_the_user(volume: LinuxVolume, share: Path, user):
         fails(errno.EACCES, attributes.get, file, "a")
 
 
-def test_all_wait_and_take_their_own_handles_only(volume: LinuxVolume, share: Path):
+def test_all_wait_where_changes_do_and_take_their_own_handles_only(volume: LinuxVolume, share: Path):
     with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        assert attributes.names(file) == []
+        file._inline = False  # as on a file system of another machine
         for call, args in (
             (attributes.names, ()), (attributes.get, ("a",)), (attributes.set, ("a", b"")), (attributes.remove, ("a",)),
         ):  # fmt: skip

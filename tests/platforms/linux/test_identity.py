@@ -138,6 +138,10 @@ def test_finding_accounts(power: LinuxIdentity):
         assert power.find_account(name, wait=True) is None
         assert power.find_group(name, wait=True) is None
     assert power.find_group(grp.getgrgid(1).gr_name, wait=True) == 1
+    users, groups = power.names(wait=True)
+    assert (users[0], groups[0]) == (pwd.getpwuid(0).pw_name, grp.getgrgid(0).gr_name)
+    with pytest.raises(BlockingIOError):
+        power.names()
     for function in (power.find_account, power.find_group):
         with pytest.raises(BlockingIOError):
             function("root")
