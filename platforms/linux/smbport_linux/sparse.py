@@ -1,0 +1,66 @@
+"""Holes: fallocate makes them, lseek finds them."""
+
+import os
+from errno import ENXIO
+from typing import Final
+
+from smbport.platform import File
+from smbport.posix.files import check_wait
+from smbport_linux.calls import punch_hole, zero_range
+from smbport_linux.clone import descriptor
+
+__all__ = ["HOLE_FILE_SYSTEMS", "LinuxSparse", "why_no_sparse"]
+
+HOLE_FILE_SYSTEMS: Final = frozenset(("bcachefs", "btrfs", "ext3", "ext4", "f2fs", "gfs2", "ocfs2", "tmpfs", "xfs"))
+
+
+class LinuxSparse:
+    """The power `sparse`."""
+
+    __slots__ = ()
+
+    def punch(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if length:
+            punch_hole(descriptor(file), offset, length)
+
+    def zero(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if length:
+            zero_range(descriptor(file), offset, length)
+
+    def data_ranges(
+        self, file: File, offset: int, length: int, *, limit: int, wait: bool = False
+    ) -> list[tuple[int, int]]:
+        check_wait(wait)
+        fd = descriptor(file)
+        found: list[tuple[int, int]] = []
+        end = offset + length
+        while offset < end and len(found) < limit:
+            try:
+                start = os.lseek(fd, offset, os.SEEK_DATA)
+                if start >= end:
+                    break
+                offset = os.lseek(fd, start, os.SEEK_HOLE)
+            except OSError as reason:
+                if reason.errno != ENXIO:
+                    raise
+                break  # no data behind `offset`, or the file was cut in this moment
+            found.append((start, min(offset, end) - start))
+        return found
+
+
+def why_no_sparse() -> str | None:
+    """None if a file in memory can have a hole that is found again, else the sentence that says why not."""
+    fd = os.memfd_create("smbport")
+    try:
+        page = os.sysconf("SC_PAGESIZE")
+        os.write(fd, bytes(2 * page))
+        punch_hole(fd, 0, page)
+        if os.lseek(fd, 0, os.SEEK_DATA) == page:
+            return None
+        return "This kernel does not find the holes that it makes."
+    except OSError as reason:
+        return f"This kernel refuses holes: {reason.strerror}."
+    finally:
+        os.close(fd)
