@@ -23,6 +23,7 @@ def main(program: Path) -> None:
     sys.path.insert(0, str(program.parent))
     module = importlib.import_module(program.stem)  # once, so that jobs need not
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for jobs
+    os.umask(0)  # as real ones do: threads of the kernel share it
     (port_path,) = Path("/dev").glob("vport*")
     port = os.open(port_path, os.O_RDWR)  # can be opened only once
     _send(port, {"ready": os.uname().release})
@@ -35,6 +36,7 @@ def main(program: Path) -> None:
 
 def _run(module: ModuleType, request: Mapping[str, Any], port: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.umask(0o022)
     output = os.open(f"/run/output-{request['job']}", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     for number in (sys.stdout.fileno(), sys.stderr.fileno()):
         os.dup2(output, number)

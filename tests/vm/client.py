@@ -391,6 +391,26 @@ def see_changes(mine: str, other: str, rounds: int) -> list[str]:
     return read
 
 
+def see_local_change(name: str) -> list[str]:
+    """Reads a file twice before the other end of two FIFOs is opened, and afterwards until it is another.
+
+    Returns what it read.  The kernel takes no break for a reason to look at the size again.
+    """
+    with open(name, "rb", buffering=0) as file:
+        read = [os.pread(file.fileno(), 100, 0).decode()]
+        read.append(os.pread(file.fileno(), 100, 0).decode())
+        _meet("/run/held")
+        _meet("/run/go")
+        _until(lambda: os.pread(file.fileno(), 100, 0).decode() != read[0])
+        return [*read, os.pread(file.fileno(), 100, 0).decode()]
+
+
+def breaks_acknowledged() -> int:
+    """How often the server took a cache away."""
+    stats = Path("/proc/fs/cifs/Stats").read_text()
+    return sum(int(count) for count in re.findall(r"OplockBreaks: (\d+) sent", stats))
+
+
 def hold_open(name: str, before: str, after: str) -> str:
     """Writes before and after the other end of two FIFOs is opened; returns what the file holds."""
     with open(name, "w+") as file:

@@ -3,6 +3,7 @@
 import fcntl
 import lzma
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["KernelMissing", "Kernel", "find_kernel", "pack_initrd"]
+__all__ = ["CLIENT", "SERVER", "Kernel", "KernelMissing", "find_kernel", "pack_initrd"]
 
 META_PACKAGE: Final = "linux-image-amd64"
 CACHE: Final = Path(os.environ.get("SMBPORT_CACHE") or Path(__file__).parents[2] / ".cache") / "kernel"
@@ -24,6 +25,7 @@ DEVICES: Final = ("virtio_pci", "virtio_net", "virtio_console", "virtio_rng", "9
 CLIENT: Final = (
     "cifs", "nls_utf8", "ecb", "cmac", "ccm", "gcm", "ctr", "seqiv", "ghash_generic", "sha512_generic", "aesni_intel",
 )  # fmt: skip
+SERVER: Final = ("ksmbd", "crc32_generic", *CLIENT)
 
 # "set -e": when a step fails, process 1 ends, the kernel panics, and with -no-reboot the machine is gone at once.
 INIT: Final = """\
@@ -61,12 +63,16 @@ class Kernel:
 # The package -----------------------------------------------------------------------------------------------------
 
 
-def find_kernel() -> Kernel:
-    """The newest kernel in the cache; if there is none, the one that apt offers.  Raises KernelMissing."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _locked(CACHE / "lock"):
-        unpacked = sorted(CACHE.glob("linux-image-*"), key=lambda folder: folder.stat().st_mtime)
-        return _kernel_in(unpacked[-1] if unpacked else _fetch())
+def find_kernel(*, backports: bool = False) -> Kernel:
+    """The newest kernel in the cache; if there is none, the one that apt offers.  Raises KernelMissing.
+
+    Those of `backports`, which are newer, have a cache and package lists of their own.
+    """
+    cache = CACHE / "backports" if backports else CACHE
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / "lock"):
+        unpacked = sorted(cache.glob("linux-image-*"), key=lambda folder: folder.stat().st_mtime)
+        return _kernel_in(unpacked[-1] if unpacked else _fetch(cache, backports))
 
 
 @contextmanager
@@ -77,21 +83,37 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch() -> Path:
-    depends = _run(["apt-cache", "depends", META_PACKAGE], CACHE)
+def _fetch(cache: Path, backports: bool) -> Path:
+    options = _use_backports(cache / "apt") if backports else []
+    depends = _run(["apt-cache", *options, "depends", META_PACKAGE], cache)
     found = re.search(r"Depends: (linux-image-\S+)", depends)
     if not found:
         raise KernelMissing(f"apt-cache knows no {META_PACKAGE}; apt-get update may help")
     package = found[1]
-    work = CACHE / "work"  # renamed when it is complete: an interrupted run leaves nothing that looks whole
+    work = cache / "work"  # renamed when it is complete: an interrupted run leaves nothing that looks whole
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    _run(["apt-get", "download", "-q", package], work)
+    _run(["apt-get", *options, "download", "-q", package], work)
     (archive,) = work.glob("*.deb")
     _run(["dpkg-deb", "-x", archive.name, package], work)
-    (work / package).rename(CACHE / package)
+    (work / package).rename(cache / package)
     shutil.rmtree(work)
-    return CACHE / package
+    return cache / package
+
+
+def _use_backports(folder: Path) -> list[str]:
+    """Options that let apt see the backports of this Debian only, in lists of its own."""
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "stable")
+    for name in ("lists/partial", "cache/archives/partial", "parts"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "sources").write_text(f"deb mirror {codename}-backports main\n")
+    places = {
+        "Dir::Etc::sourcelist": "sources", "Dir::Etc::sourceparts": "parts", "Dir::State::lists": "lists",
+        "Dir::Cache": "cache",
+    }  # fmt: skip
+    options = [word for key, name in places.items() for word in ("-o", f"{key}={folder / name}")]
+    _run(["apt-get", *options, "update", "-q"], folder)
+    return options
 
 
 def _run(command: list[str], folder: Path) -> str:
@@ -114,10 +136,10 @@ def _kernel_in(unpacked: Path) -> Kernel:
 # The initial RAM disk --------------------------------------------------------------------------------------------
 
 
-def pack_initrd(kernel: Kernel, busybox: Path, program: Sequence[str]) -> bytes:
+def pack_initrd(kernel: Kernel, busybox: Path, program: Sequence[str], modules: Sequence[str] = CLIENT) -> bytes:
     """Loads the modules, makes the host's root (read-only) the guest's, and becomes `program`."""
     files = {"init": INIT.format(program=shlex.join(program)).encode(), "bin/busybox": busybox.read_bytes()}
-    for number, content in enumerate(_load_order(kernel, DEVICES + CLIENT)):
+    for number, content in enumerate(_load_order(kernel, (*DEVICES, *modules))):
         files[f"modules/{number:03}.ko"] = content
     folders = ["bin", "dev", "modules"]
     entries = [_entry(name, stat.S_IFDIR | 0o755) for name in folders]

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from tests.vm.kernel import Kernel, pack_initrd
+from tests.vm.kernel import CLIENT, Kernel, pack_initrd
 
 __all__ = ["GuestError", "Machine", "MachineError"]
 
@@ -27,7 +27,6 @@ AGENT: Final = Path(__file__).with_name("agent.py")
 
 # 9p shows this computer's root; user networking reaches its loopback; the port carries jobs and their answers.
 DEVICES: Final = (
-    "-netdev", "user,id=net,ipv6=off",
     "-device", "virtio-net-pci,netdev=net,romfile=",
     "-device", "virtio-serial-pci",
     "-device", "virtserialport,chardev=agent",
@@ -56,11 +55,18 @@ class MachineError(Exception):
 class Machine:
     """Boots when it is first needed, and again if a job brought it down."""
 
-    def __init__(self, kernel: Kernel, busybox: Path, program: Path, folder: Path) -> None:
-        """`program` is the file whose functions `call` can run; `folder` takes the machine's own files."""
+    def __init__(
+        self, kernel: Kernel, busybox: Path, program: Path, folder: Path, modules: Sequence[str] = CLIENT, port: int = 0
+    ) -> None:
+        """`program` is the file whose functions `call` can run; `folder` takes the machine's own files.
+
+        Port 445 of the guest is `port` of this computer, if that is not 0.
+        """
         self._kernel = kernel
         self._initrd = folder / "initrd"
-        self._initrd.write_bytes(pack_initrd(kernel, busybox, [sys.executable, "-I", "-S", str(AGENT), str(program)]))
+        command = [sys.executable, "-I", "-S", str(AGENT), str(program)]
+        self._initrd.write_bytes(pack_initrd(kernel, busybox, command, modules))
+        self._network = f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:445" if port else "user,id=net,ipv6=off"
         self._console = folder / "console"
         self._console.touch()
         self._read_until = 0
@@ -90,7 +96,7 @@ class Machine:
         """Begin a job, beside others; returns its number for `wait`."""
         with self._stopped_by_errors():
             if not self._guest:
-                self._guest = _Guest(self._kernel.image, self._initrd, self._console)
+                self._guest = _Guest(self._kernel.image, self._initrd, self._console, self._network)
             self._jobs += 1
             request = {"job": self._jobs, "function": function.__name__, "arguments": arguments, "folder": folder}
             self._guest.send(request)
@@ -125,7 +131,7 @@ class Machine:
 class _Guest:
     """From power on to power off.  Whatever goes wrong is an OSError."""
 
-    def __init__(self, image: Path, initrd: Path, console: Path) -> None:
+    def __init__(self, image: Path, initrd: Path, console: Path, network: str) -> None:
         self._port, theirs = socket.socketpair()
         self._unread = b""
         self._answers: dict[int, dict[str, Any]] = {}
@@ -136,7 +142,7 @@ class _Guest:
                 "-machine", "pc,usb=off,vmport=off,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB),
                 "-kernel", str(image), "-initrd", str(initrd), "-append", KERNEL_OPTIONS,
                 "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
-                "-chardev", f"socket,id=agent,fd={theirs.fileno()}", *DEVICES,
+                "-chardev", f"socket,id=agent,fd={theirs.fileno()}", "-netdev", network, *DEVICES,
             ]  # fmt: skip
             self._qemu = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()]

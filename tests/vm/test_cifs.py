@@ -340,6 +340,35 @@ def test_one_client_sees_what_another_writes(mounter: Mounter, mode: str):
     assert read == [f"round {n}" for n in range(5)]
 
 
+@pytest.mark.parametrize("mode", ["2.1-plain", "3.0-plain", "3.1.1-plain", "3.1.1-seal"])
+def test_a_client_gives_up_its_lease_when_another_writes(mounter: Mounter, mode: str):
+    """Although it may cache for an hour; the other one has to wait for it."""
+    with mounter(mode, "actimeo=3600") as mine, mounter(mode, "nosharesock") as other:
+        (mine.folder / "file").write_text("old")
+        job = mine.start(client.see_local_change, "file")
+        mine.call(client.await_held)
+        assert mine.call(client.breaks_acknowledged) == 0
+        assert other.call(client.write_text, "file", "new text") == ""
+        assert mine.call(client.breaks_acknowledged) >= 1
+        mine.call(client.let_go)
+        assert mine.machine.wait(job) == ["old", "old", "new text"]
+
+
+@pytest.mark.parametrize("mode", ["2.1-plain", "3.0-plain", "3.1.1-plain", "3.1.1-seal"])
+def test_a_client_sees_what_a_local_program_writes(mounter: Mounter, mode: str):
+    """Although it may cache for an hour: the server notices, and takes its lease away."""
+    with mounter(mode, "actimeo=3600") as mount:
+        file = mount.folder / "file"
+        file.write_text("old")
+        job = mount.start(client.see_local_change, "file")
+        mount.call(client.await_held)
+        assert mount.call(client.breaks_acknowledged) == 0
+        file.write_text("new text")
+        mount.call(client.let_go)
+        assert mount.machine.wait(job) == ["old", "old", "new text"]
+        assert mount.call(client.breaks_acknowledged) == 1
+
+
 def test_a_read_only_share(mounter: Mounter):
     with mounter("3.1.1-plain", share="read-only") as mount:
         (mount.folder / "file").write_text("old")

@@ -1,0 +1,183 @@
+"""What becomes of each key of the configuration under ksmbd.  docs/kernel-mode.md shows this table."""
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from smbport.kernel import KernelSetting
+from smbport_linux.ksmbd.releases import Release
+
+__all__ = ["make_settings"]
+
+DIALECTS: Final = (0x202, 0x210, 0x300, 0x302, 0x311)
+ALL_DEVICES: Final = 'write ":445" for all, or network devices, such as "eth0:445"'
+HIDE_UNREADABLE: Final = (7, 2)
+
+Problem = Callable[[Any, Mapping[str, Any]], str | None]
+
+
+def make_settings(release: Release) -> Mapping[str, KernelSetting]:
+    """The table for one kernel: every key, in the order of the manual."""
+    return _server() | _shares(release) | _limits(release)
+
+
+def _yes(how: str, problem: Problem = lambda value, server: None) -> KernelSetting:
+    return KernelSetting(how, True, problem)
+
+
+def _no(instead: str, why: str) -> KernelSetting:
+    """A setting of which no value but the default can be had."""
+    return KernelSetting(instead, False, lambda value, server: why)
+
+
+def _own(instead: str) -> KernelSetting:
+    return _no(instead, "ksmbd has a bound of its own, or none, and cannot be told")
+
+
+def _server() -> dict[str, KernelSetting]:
+    return {
+        "server.platform": _yes("`linux-kernel`."),
+        "server.listen": _yes("One port, on all network devices or on those named: `eth0:445`.", _listen_problem),
+        "server.users": _yes("As in user space; changes hold from the next logon on."),
+        "server.log": _yes("What smbport says; ksmbd itself writes to the kernel's log."),
+        "server.server_name": _yes("As in user space."),
+        "server.workgroup": _yes("As in user space."),
+        "server.comment": _yes("As in user space."),
+        "server.dialects": _yes("A range from 2.1 on; 2.0.2 is never offered.", _dialect_problem),
+        "server.signing": _yes("`required` is enforced; `offered` signs if the client requires it."),
+        "server.signing_algorithms": _no(
+            "The client's first choice of AES-CMAC and HMAC-SHA256.", "ksmbd lets clients choose"
+        ),
+        "server.encryption": _yes("As in user space."),
+        "server.ciphers": _no("The client's first choice of all four.", "ksmbd lets clients choose"),
+        "server.oplocks": _yes("On or off for all dialects; off only together with leases.", _oplock_problem),
+        "server.leases": _yes("On or off, and durable handles with them."),
+        "server.multichannel": _yes("As in user space."),
+        "server.handle_store": _no("No handle outlives the server.", "ksmbd keeps no handles on disk"),
+        "server.target_name": _no("Ignored.", "ksmbd checks proofs itself and looks at no target"),
+        "server.aliases": _no("Ignored, as `server.target_name` is.", "ksmbd looks at no target of a logon"),
+        "server.anonymous": _yes("As in user space."),
+        "server.administrators": _no("Nobody has more privileges than others.", "ksmbd knows no privileges"),
+        "server.guest_account": _yes("As in user space."),
+        "server.guest_on_bad_user": _yes("As in user space."),
+        "server.min_dialect": _yes("From 2.1 on; 2.0.2 is never offered."),
+        "server.max_dialect": _yes("From 2.1 on."),
+    }
+
+
+def _shares(release: Release) -> dict[str, KernelSetting]:
+    if release.series >= HIDE_UNREADABLE:
+        enumeration = _yes("By ksmbd, from Linux 7.2 on.")
+    else:
+        enumeration = _no("Everything is listed; Linux 7.2 and later can hide.", "this kernel's ksmbd cannot")
+    return {
+        "share.NAME.path": _yes("Looked up by the kernel in the root of process 1, with the rights of the user."),
+        "share.NAME.comment": _yes("As in user space."),
+        "share.NAME.read_only": _yes("As in user space."),
+        "share.NAME.guest": _yes("As in user space."),
+        "share.NAME.hidden": _yes("As in user space."),
+        "share.NAME.encryption": _yes(
+            "`required` only where `server.encryption` requires it too.", _encryption_problem
+        ),
+        "share.NAME.run_as": _yes("As in user space, for accounts without further groups; users keep their groups."),
+        "share.NAME.valid_users": _yes("As in user space."),
+        "share.NAME.write_users": _yes("As in user space."),
+        "share.NAME.create_mask": _yes("As in user space; clients with POSIX extensions can take further bits away."),
+        "share.NAME.force_mode": _yes("As in user space."),
+        "share.NAME.directory_mask": _yes("As in user space."),
+        "share.NAME.force_directory_mode": _yes("As in user space."),
+        "share.NAME.force_group": _yes("As in user space."),
+        "share.NAME.acl": _no(
+            "`posix` always.", "ksmbd looks at one entry of a descriptor only, and takes SIDs for numbers of accounts"
+        ),
+        "share.NAME.acl_attribute": _no("No descriptors are stored.", 'ksmbd cannot do what acl = "nt" means'),
+        "share.NAME.access_based_enumeration": enumeration,
+        "share.NAME.continuous_availability": _no("Handles do not outlive the server.", "ksmbd keeps nothing on disk"),
+        "share.NAME.local_changes": _yes(
+            "Taken to be `none`: ksmbd watches nothing. Where local programs change files, forbid caching by "
+            "`server.oplocks = false` and `server.leases = false`."
+        ),
+        "share.NAME.case_sensitive": _no("Case never matters.", "ksmbd ignores case always"),
+    }
+
+
+def _limits(release: Release) -> dict[str, KernelSetting]:
+    if release.caps_sessions:
+        sessions = _yes("By ksmbd, from Linux 7.3 on.")
+    else:
+        sessions = _own("Not bounded; Linux 7.3 and later can.")
+    none = _own("ksmbd's own bound, or none.")
+    return {
+        "limits.connections": _yes("By ksmbd."),
+        "limits.unauthenticated_connections": none,
+        "limits.connections_per_address": _yes("By ksmbd."),
+        "limits.unauthenticated_per_address": none,
+        "limits.negotiate_timeout_s": none,
+        "limits.session_timeout_s": none,
+        "limits.idle_timeout_s": _yes("By ksmbd, in whole minutes, rounded up."),
+        "limits.send_timeout_s": _own("ksmbd's own."),
+        "limits.frame_before_session": _own("ksmbd's own."),
+        "limits.sessions_in_setup": none,
+        "limits.sessions_per_connection": sessions,
+        "limits.sessions": _yes("Counted as long as they are connected to shares."),
+        "limits.channels_per_session": none,
+        "limits.trees_per_session": _yes("As in user space."),
+        "limits.opens_per_session": _own("`limits.opens` bounds all."),
+        "limits.opens": _yes("By ksmbd; not more than the system's limit of open files."),
+        "limits.credits_initial": _own("ksmbd's own."),
+        "limits.credits": _yes("By ksmbd."),
+        "limits.running_requests": _own("Bounded by credits."),
+        "limits.async_requests": _own("Bounded by credits."),
+        "limits.queued_bytes": _own("Bounded by credits."),
+        "limits.read_size": _yes("By ksmbd."),
+        "limits.write_size": _yes("By ksmbd."),
+        "limits.transact_size": _yes("By ksmbd."),
+        "limits.compound_elements": none,
+        "limits.create_contexts": none,
+        "limits.locks_per_open": none,
+        "limits.locks_per_file": none,
+        "limits.lock_waits_per_file": none,
+        "limits.disconnected_opens": none,
+        "limits.disconnected_opens_per_user": none,
+        "limits.durable_timeout_s": _own("ksmbd's own."),
+        "limits.watches_per_session": _own("ksmbd tells no changes."),
+        "limits.watched_directories": _own("ksmbd watches none."),
+        "limits.notify_size": _own("ksmbd tells no changes."),
+        "limits.pipes_per_session": _own("4096 in all: ksmbd does not say whose they are."),
+        "limits.oplock_break_timeout_s": _own("35 s."),
+        "limits.failed_logon_delay_s": _own("None at first, then 5 s; see `limits.failed_logons_per_connection`."),
+        "limits.failed_logons_pending_per_address": none,
+        "limits.failed_logons_per_connection": _yes(
+            "After so many wrong passwords of a user in a row, each further one costs 5 s and the connection."
+        ),
+    }
+
+
+def _listen_problem(listen: tuple[tuple[str | None, int], ...], server: Mapping[str, Any]) -> str | None:
+    devices = {name for _, name in socket.if_nameindex()}
+    for host, port in listen:
+        if port == 0:
+            return "ksmbd cannot take a free port: name one"
+        if host is not None and host not in devices:
+            return f"ksmbd listens on network devices, not on addresses, and {host!r} is none: {ALL_DEVICES}"
+    if len({port for _, port in listen}) > 1:
+        return "ksmbd listens on one port"
+    return None
+
+
+def _dialect_problem(dialects: tuple[int, ...], server: Mapping[str, Any]) -> str | None:
+    if max(dialects) == DIALECTS[0]:
+        return "ksmbd does not speak 2.0.2"
+    if any(dialect not in dialects for dialect in DIALECTS if min(dialects) < dialect < max(dialects)):
+        return "ksmbd speaks all dialects between the oldest and the newest"
+    return None
+
+
+def _oplock_problem(oplocks: bool, server: Mapping[str, Any]) -> str | None:
+    return "ksmbd grants no leases without oplocks: set server.leases = false as well" if server["leases"] else None
+
+
+def _encryption_problem(encryption: str, server: Mapping[str, Any]) -> str | None:
+    if server["encryption"] == "required":
+        return None
+    return 'ksmbd encrypts all shares or none: set server.encryption = "required"'

@@ -1,0 +1,232 @@
+"""ksmbd's questions, brought to `KernelAnswers`, and the answers in ksmbd's structures.
+
+An answer whose length is not exactly what its structure says is thrown away by the kernel, as if there were none.
+"""
+
+import logging
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from struct import pack
+from typing import Final
+
+from smbport.kernel import KernelAnswers, KernelLogon, KernelShare, TreeQuestion, Verdict
+from smbport.wire.record import BadStructure
+from smbport_linux.ksmbd.messages import (
+    ACCOUNT_SIZE,
+    PIPE_NAMES,
+    Command,
+    Handle,
+    LoginRequest,
+    LoginResponse,
+    LoginResponseExt,
+    LogoutRequest,
+    PipeMessage,
+    PipeMethod,
+    PipeStatus,
+    ShareFlag,
+    ShareRequest,
+    ShareResponse,
+    TreeConnectRequest,
+    TreeConnectResponse,
+    TreeDisconnectRequest,
+    TreeFlag,
+    UserFlag,
+    pack_text,
+    parse_text,
+)
+
+__all__ = ["UpCalls"]
+
+log = logging.getLogger("smbport")
+
+NOT_FORCED: Final = 0xFFFF
+ALWAYS: Final = (
+    ShareFlag.AVAILABLE | ShareFlag.BROWSABLE | ShareFlag.WRITEABLE | ShareFlag.STORE_DOS_ATTRIBUTES
+    | ShareFlag.STREAMS | ShareFlag.CROSS_MOUNTS
+)  # fmt: skip
+MAX_GROUPS: Final = (0xFFFF - 4 - LoginResponseExt.SIZE) // 4  # that one attribute has room for
+IPC_PAYLOAD: Final = b"\0"  # a path is not looked for in pipes, but something must be there
+
+# On the wire all but the first two are ACCESS_DENIED.
+TREE_STATUS: Final[Mapping[Verdict, int]] = {
+    "granted": 0,
+    "no share": 2,
+    "denied": 4,
+    "too many connections": 7,
+    "too many sessions": 8,
+}
+
+
+class UpCalls:
+    """One method for each message that the kernel sends."""
+
+    def __init__(self, answers: KernelAnswers, *, has_groups: bool, spnego_size: int) -> None:
+        """`has_groups`: this kernel asks for supplementary groups; `spnego_size`: bytes of a refusal of Kerberos."""
+        self._answers = answers
+        self._has_groups = has_groups
+        self._spnego_size = spnego_size
+
+    async def answer(self, command: int, payload: bytes) -> bytes | None:
+        """The payload of the message `command` + 1; None if the kernel wants none.  BadStructure if it lies."""
+        if command == Command.LOGIN:
+            return await self._log_on(payload)
+        if command == Command.LOGIN_EXT:
+            return await self._find_groups(payload)
+        if command == Command.SHARE:
+            return self._find_share(payload)
+        if command == Command.TREE_CONNECT:
+            return self._connect(payload)
+        if command == Command.PIPE:
+            return self._ask_pipe(payload)
+        if command == Command.SPNEGO:  # Kerberos: nobody is known by it
+            return pack("<I", Handle.unpack_from(payload).handle).ljust(self._spnego_size, b"\0")
+        self._take_note(command, payload)
+        return None
+
+    def _take_note(self, command: int, payload: bytes) -> None:
+        """What wants no answer."""
+        if command == Command.TREE_DISCONNECT:
+            tree = TreeDisconnectRequest.unpack_from(payload)
+            self._answers.disconnect(tree.session_id, tree.tree_id)
+        elif command == Command.LOGOUT:
+            logout = LogoutRequest.unpack_from(payload)
+            failed = bool(logout.account_flags & UserFlag.BAD_PASSWORD)
+            self._answers.log_off(parse_text(logout.account), failed)
+        elif command != Command.HEARTBEAT:
+            raise BadStructure(f"ksmbd asks {command}, which this version does not know")
+
+    async def _log_on(self, payload: bytes) -> bytes:
+        request = LoginRequest.unpack_from(payload)
+        logon = await self._answers.log_on(parse_text(request.account))
+        if logon is None:
+            refusal = LoginResponse(
+                handle=request.handle, gid=0, uid=0, account=b"", status=UserFlag.BAD_USER, hash_size=0, hash=b""
+            )
+            return refusal.pack()
+        return LoginResponse(
+            handle=request.handle,
+            gid=logon.account.gid,
+            uid=logon.account.uid,
+            account=pack_text(logon.name, ACCOUNT_SIZE),
+            status=self._status(logon),
+            hash_size=len(logon.nt_hash),
+            hash=logon.nt_hash,
+        ).pack()
+
+    def _status(self, logon: KernelLogon) -> int:
+        status = UserFlag.OK
+        if logon.guest:
+            status |= UserFlag.GUEST
+        if logon.homeless:
+            status |= UserFlag.BAD_UID
+        if logon.delay:
+            status |= UserFlag.DELAY
+        if logon.account.groups and self._has_groups:
+            status |= UserFlag.EXTENSION
+        return status
+
+    async def _find_groups(self, payload: bytes) -> bytes:
+        request = LoginRequest.unpack_from(payload)
+        logon = await self._answers.log_on(parse_text(request.account))
+        groups = logon.account.groups if logon else ()
+        if len(groups) > MAX_GROUPS:
+            log.warning("%s is in %d groups, of which %d count", request.account, len(groups), MAX_GROUPS)
+            groups = groups[:MAX_GROUPS]
+        head = LoginResponseExt(handle=request.handle, group_count=len(groups)).pack()
+        return head + pack(f"<{len(groups)}I", *groups)
+
+    def _find_share(self, payload: bytes) -> bytes:
+        request = ShareRequest.unpack_from(payload)
+        share = self._answers.find_share(parse_text(request.share_name))
+        if share is None:
+            return _pack_share(request, KernelShare(name="", path=None), 0, b"")
+        if share.path is None:
+            return _pack_share(request, share, ShareFlag.AVAILABLE | ShareFlag.PIPE, IPC_PAYLOAD)
+        flags = ALWAYS
+        if share.oplocks:
+            flags |= ShareFlag.OPLOCKS
+        if share.hide_unreadable:
+            flags |= ShareFlag.HIDE_UNREADABLE
+        return _pack_share(request, share, flags, share.path.encode(errors="surrogateescape") + b"\0")
+
+    def _connect(self, payload: bytes) -> bytes:
+        request = TreeConnectRequest.unpack_from(payload)
+        answer = self._answers.connect(
+            TreeQuestion(
+                session_id=request.session_id,
+                tree_id=request.tree_id,
+                name=parse_text(request.account),
+                guest=bool(request.account_flags & UserFlag.GUEST),
+                homeless=bool(request.account_flags & UserFlag.BAD_UID),
+                share=parse_text(request.share),
+                address=_parse_address(parse_text(request.address)),
+            )
+        )
+        flags = TreeFlag.WRITABLE if answer.writable else TreeFlag.READ_ONLY
+        if request.account_flags & UserFlag.GUEST:
+            flags |= TreeFlag.GUEST
+        if answer.refresh:
+            flags |= TreeFlag.UPDATE
+        return TreeConnectResponse(
+            handle=request.handle, status=TREE_STATUS[answer.verdict], flags=flags if answer.verdict == "granted" else 0
+        ).pack()
+
+    def _ask_pipe(self, payload: bytes) -> bytes:
+        request = PipeMessage.unpack_from(payload)
+        end = PipeMessage.SIZE + request.payload_size
+        if end > len(payload):
+            raise BadStructure(f"{request.payload_size} bytes for a pipe in {len(payload)}")
+        status, data = self._use_pipe(request.handle, request.flags, payload[PipeMessage.SIZE : end])
+        return PipeMessage(handle=request.handle, flags=status, payload_size=len(data)).pack() + data
+
+    def _use_pipe(self, handle: int, flags: int, data: bytes) -> tuple[int, bytes]:
+        """What goes wrong inside a pipe is told there: an error status ends the connections of Samba's clients."""
+        answers = self._answers
+        if flags & PipeMethod.OPEN:
+            name = next((name for bit, name in PIPE_NAMES.items() if flags & bit), "")
+            opened = answers.open_pipe(handle, name, bool(flags & PipeMethod.RESTRICTED))
+            return PipeStatus.OK if opened else PipeStatus.NO_MEMORY, b""
+        if flags & PipeMethod.IOCTL:
+            return PipeStatus.OK, answers.transceive_pipe(handle, data)
+        if flags & PipeMethod.READ:
+            return PipeStatus.OK, answers.read_pipe(handle)
+        if flags & PipeMethod.WRITE:
+            answers.write_pipe(handle, data)
+            return PipeStatus.OK, b""
+        if flags & PipeMethod.CLOSE:
+            answers.close_pipe(handle)
+            return PipeStatus.OK, b""
+        return PipeStatus.NOT_IMPLEMENTED, b""
+
+
+def _pack_share(request: ShareRequest, share: KernelShare, flags: int, payload: bytes) -> bytes:
+    """Modes are told so that kernels with either rule for masks make the same of them.
+
+    Up to 6.12 or later a forced mode stands alone, under the mask; newer ones add it to what the mask leaves.
+    """
+    file_mode = share.file_mask | share.forced_file_mode
+    directory_mode = share.directory_mask | share.forced_directory_mode
+    head = ShareResponse(
+        handle=request.handle,
+        flags=flags,
+        create_mask=file_mode,
+        directory_mask=directory_mode,
+        force_create_mode=file_mode if share.forced_file_mode else 0,
+        force_directory_mode=directory_mode if share.forced_directory_mode else 0,
+        force_uid=NOT_FORCED if share.uid is None else share.uid,
+        force_gid=NOT_FORCED if share.gid is None else share.gid,
+        share_name=request.share_name,  # as it was asked for: the kernel compares
+        payload_size=len(payload),
+        veto_size=0,
+    )
+    return head.pack() + payload
+
+
+def _parse_address(text: str) -> str | None:
+    """IPv4 addresses come inside IPv6 ones.  None for the "(einval)" of Linux 6.18 to 7.3."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -1,0 +1,161 @@
+"""smbport as the daemon of a kernel's server, and that kernel's own client.  These functions run in the guest."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOG = Path("/run/daemon.log")
+CONFIG = Path("/run/smbport.toml")
+STATS = Path("/sys/class/ksmbd-control/stats")
+START_TIMEOUT_S = 80
+POLL_S = 0.05
+
+
+def prepare(users: str, folders: list[str], group: str) -> None:
+    """Bring the user database in, make folders to share, and a system group; the root is read-only here."""
+    shutil.copy(users, "/run/users.db")
+    os.chmod("/run/users.db", 0o600)
+    for folder in folders:
+        os.makedirs(folder)
+        os.chmod(folder, 0o777)
+    groups = Path("/run/group")
+    groups.write_text(f"{Path('/etc/group').read_text()}{group}\n")
+    subprocess.run(["mount", "--bind", "/run/group", "/etc/group"], check=True)
+
+
+def start(config: str, *arguments: str) -> int:
+    """Start `smbport serve`; returns its process once it serves.  What it says when it does not is an error."""
+    CONFIG.write_text(config)
+    before = LOG.read_text() if LOG.exists() else ""
+    command = [sys.executable, "-m", "smbport", "serve", "--config", str(CONFIG), *arguments]
+    with LOG.open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while " serves on " not in LOG.read_text().removeprefix(before):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(LOG.read_text().removeprefix(before))
+        time.sleep(POLL_S)
+    return process.pid
+
+
+def say(*arguments: str) -> str:
+    """What another command of smbport says."""
+    command = [sys.executable, "-m", "smbport", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def send(process: int, number: int) -> None:
+    os.kill(process, number)
+
+
+def reload(process: int, config: str) -> str:
+    """Change the configuration; returns what the daemon says of it."""
+    CONFIG.write_text(config)
+    before = LOG.read_text()
+    os.kill(process, signal.SIGHUP)
+    return _await_log(before, "reloaded")
+
+
+def _await_log(before: str, words: str) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while words not in (news := LOG.read_text().removeprefix(before)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(news)
+        time.sleep(POLL_S)
+    return news
+
+
+def await_end(process: int) -> None:
+    """Wait until a process is gone; whoever started it is, too."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while Path(f"/proc/{process}").exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{process} goes on")
+        time.sleep(POLL_S)
+
+
+def await_state(*states: str) -> str:
+    """Wait until the kernel's server is in one of these states."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while (state := STATS.read_text().split()[1]) not in states:
+        if time.monotonic() > deadline:
+            raise TimeoutError(state)
+        time.sleep(POLL_S)
+    return state
+
+
+def listens() -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", 445), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def log() -> str:
+    return LOG.read_text()
+
+
+def mode_and_owner(path: str) -> list[int]:
+    """Without the bits of the group: newer kernels give files an ACL, whose mask stands there."""
+    found = os.stat(path)
+    return [found.st_mode & 0o707, found.st_uid, found.st_gid]
+
+
+def chown(path: str, uid: int, gid: int, mode: int) -> None:
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)
+
+
+def mount(share: str, folder: str, password: str) -> str:
+    """Mount with the kernel's own client; what mount.cifs complains of."""
+    os.makedirs(folder, exist_ok=True)
+    command = ["mount.cifs", f"//127.0.0.1/{share}", folder, "-n", "-o", "vers=3.1.1,username=tester,noperm"]
+    done = subprocess.run(command, env=os.environ | {"PASSWD": password}, capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
+
+
+def unmount(folder: str) -> None:
+    subprocess.run(["umount", "-n", folder], check=True)
+
+
+def write_read(folder: str, size: int) -> list[str]:
+    """Write, read and list through a mount."""
+    data = os.urandom(size)
+    path = Path(folder, "file")
+    with path.open("wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+    assert path.read_bytes() == data
+    path.rename(Path(folder, "renamed"))
+    return sorted(os.listdir(folder))
+
+
+def hold(path: str) -> None:
+    """Keep a file open, and write to it once a second until /run/let-go is there."""
+    with open(path, "w") as file:
+        number = 0
+        while not os.path.exists("/run/let-go"):
+            file.write(f"{number}\n")
+            file.flush()
+            os.fsync(file.fileno())
+            number += 1
+            with contextlib.suppress(InterruptedError):
+                time.sleep(0.2)
+        file.write("end\n")
+
+
+def let_go() -> None:
+    Path("/run/let-go").touch()
+
+
+def read_text(path: str) -> str:
+    return Path(path).read_text()
