@@ -1,4 +1,4 @@
-"""The command line: `smbport serve | user | platforms | check-config`."""
+"""The command line: `smbport serve | user | platforms | status | check-config`."""
 
 import argparse
 import getpass
@@ -16,6 +16,8 @@ from smbport import __version__
 
 if TYPE_CHECKING:
     from smbport.config import Configuration
+    from smbport.control import Controlled
+    from smbport.kernel import Kernel
     from smbport.platform import Platform
     from smbport.security.auth import UserDatabase
     from smbport.state.settings import Settings
@@ -24,7 +26,7 @@ __all__ = ["main"]
 
 STANDARD_PORT: Final = 445
 OTHER_PORT: Final = 4445  # where 445 is not allowed
-RESERVED_DESCRIPTORS: Final = 256  # for sockets, databases and directory handles
+RESERVED_DESCRIPTORS: Final = 256  # for listeners, databases, threads and the directories they walk through (guessed)
 DEFAULT_USER: Final = "smbport"
 
 log = logging.getLogger("smbport")
@@ -53,10 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explained() -> tuple[type[Exception], ...]:
     """Errors whose text is made for people; anything else is a bug and shows its traceback."""
     from smbport.config import ConfigError
+    from smbport.kernel import KernelError
     from smbport.registry import PlatformError
     from smbport.users import UserError
 
-    return (Refusal, ConfigError, PlatformError, UserError)
+    return (Refusal, ConfigError, KernelError, PlatformError, UserError)
 
 
 # Arguments ------------------------------------------------------------------------------------------------------
@@ -77,10 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     platforms.add_argument("name", nargs="?", help="one port; default: the one for this system")
     platforms.set_defaults(run=_platforms)
+    status = commands.add_parser(
+        "status", help="what a server in the kernel does now", description="Sessions, shares and open files."
+    )
+    status.add_argument("--platform", metavar="NAME", default="linux-kernel", help="default: linux-kernel")
+    status.set_defaults(run=_status)
     check = commands.add_parser(
         "check-config", help="read a configuration file and say what is wrong with it", description="Check a file."
     )
     check.add_argument("file", metavar="FILE", help="TOML; docs/configuration.md has every key")
+    check.add_argument("--platform", metavar="NAME", help="and say what this port cannot honour")
     check.set_defaults(run=_check_config)
     return parser
 
@@ -111,13 +120,17 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="[HOST:]PORT",
         help=f"repeatable; default: every address, port {STANDARD_PORT} if allowed, else {OTHER_PORT}",
     )
-    serve.add_argument(
+    users = serve.add_mutually_exclusive_group()
+    users.add_argument(
         "--user",
         metavar="NAME",
         help="one user for this run; the password is asked for, or read from standard input if that is no terminal",
     )
-    serve.add_argument("--users", metavar="FILE", help="the user database; default: the one of `smbport user`")
+    users.add_argument("--users", metavar="FILE", help="the user database; default: the one of `smbport user`")
     serve.add_argument("--log", choices=("debug", "info", "warning", "error"), help="how much is logged; default: info")
+    serve.add_argument(
+        "--allow-missing", action="store_true", help="serve also without settings that this port cannot honour"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -140,6 +153,7 @@ def _add_user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
             parser.add_argument(
                 "--account", metavar="ACCOUNT", help="the system account that owns what the user writes; default: NAME"
             )
+            parser.add_argument("--sid", metavar="SID", help="who the user was on another server; default: nobody yet")
         parser.add_argument("--users", metavar="FILE", help="the user database; default: the system's or your own")
         parser.set_defaults(run=_user, action=action)
 
@@ -156,6 +170,7 @@ class Run:
     users: "UserDatabase"
     listen: "list[tuple[str | None, int]]"
     made_up: tuple[str, str] | None  # name and password of a user that exists for this run only
+    only_user: str | None = None  # the one that was named for this run
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -168,9 +183,13 @@ def _serve(options: argparse.Namespace) -> int:
     import trio
 
     users, made_up = _users(options, configuration, platform)
+    if platform.kernel is not None:
+        run = Run(configuration, platform, users, list(configuration.listen), made_up, options.user)
+        trio.run(_serve_from_kernel, run, options)
+        return 0
     listen = list(configuration.listen) or _default_listen(platform)
     configuration = replace(configuration, settings=_bounded(configuration.settings))
-    run = Run(configuration, platform, users, listen, made_up)
+    run = Run(configuration, platform, users, listen, made_up, options.user)
     trio.run(_serve_until_signal, run)
     return 0
 
@@ -202,6 +221,9 @@ def _users(
     from smbport.users import MemoryUsers, UserStore, default_store_path
 
     if options.user:
+        if configuration.user_database:
+            said = f"Only {options.user} can log on in this run; the users of {configuration.user_database} cannot."
+            print(said, file=sys.stderr)
         return MemoryUsers({options.user: _ask_password(options.user)}), None
     path = options.users or configuration.user_database
     if path or default_store_path().exists():
@@ -239,14 +261,21 @@ def _default_listen(platform: "Platform") -> "list[tuple[str | None, int]]":
 
 
 def _bounded(settings: "Settings") -> "Settings":
-    """Raise the limit of open files as far as allowed, and promise no more opens than it gives."""
+    """Raise the limit of open files as far as allowed, and promise no more than it gives.
+
+    A connection takes one descriptor, and so does an open; connections get at most half of them.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard == resource.RLIM_INFINITY:
         return settings
-    opens = min(settings.limits.opens, max(hard - RESERVED_DESCRIPTORS, 1))
-    return replace(settings, limits=replace(settings.limits, opens=opens))
+    limits, room = settings.limits, max(hard - RESERVED_DESCRIPTORS, 2)
+    connections = min(limits.connections, room // 2)
+    opens = min(limits.opens, room - connections)
+    if (connections, opens) != (limits.connections, limits.opens):
+        log.info("%d descriptors are allowed: at most %d connections, %d opens", hard, connections, opens)
+    return replace(settings, limits=replace(limits, connections=connections, opens=opens))
 
 
 async def _serve_until_signal(run: Run) -> None:
@@ -264,6 +293,43 @@ async def _serve_until_signal(run: Run) -> None:
                 break
 
 
+async def _serve_from_kernel(run: Run, options: argparse.Namespace) -> None:
+    """The kernel serves; SIGHUP reads the configuration again."""
+    import trio
+
+    from smbport.control import serve_from_kernel
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with serve_from_kernel(
+            run.configuration, run.users, run.platform, allow_missing=options.allow_missing
+        ) as controlled:
+            devices = controlled.plan.devices or ("every device",)
+            _greet(run, [(device, controlled.plan.port) for device in devices])
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await _reload(run, options, controlled)
+                    continue
+                log.info("%s: stopping", signal.Signals(number).name)
+                break
+
+
+async def _reload(run: Run, options: argparse.Namespace, controlled: "Controlled") -> None:
+    """What cannot be served changes nothing."""
+    from smbport.config import ConfigError
+    from smbport.control import Refused
+
+    try:
+        configuration = _configuration(options)
+        await controlled.reload(configuration, run.users)
+    except (Refusal, ConfigError, Refused, OSError) as error:
+        log.error("not reloaded, all is as before: %s", error)
+        return
+    for key in ("platform", "user_database"):
+        if getattr(configuration, key) != getattr(run.configuration, key):
+            log.warning("not reloaded: the change of %s takes a new start of smbport", key)
+    logging.getLogger().setLevel((options.log or configuration.log_level).upper())
+
+
 def _greet(run: Run, addresses: "Sequence[tuple[str, int]]") -> None:
     """Say what is served where, and how to get there."""
     settings = run.configuration.settings
@@ -272,7 +338,7 @@ def _greet(run: Run, addresses: "Sequence[tuple[str, int]]") -> None:
     print(f"smbport {__version__} serves on {where} (platform {run.platform.name})")
     for share in settings.shares:
         print(f"  {share.name:<16} {share.path}{' (read-only)' if share.read_only else ''}")
-    user = run.made_up[0] if run.made_up else "USER"
+    user = run.made_up[0] if run.made_up else run.only_user or "USER"
     if run.made_up:
         name, password = run.made_up
         print(f"\nThere are no users yet, so this run has one of its own:  user {name}   password {password}")
@@ -291,13 +357,17 @@ def _greet(run: Run, addresses: "Sequence[tuple[str, int]]") -> None:
 
 
 def _user(options: argparse.Namespace) -> int:
-    from smbport.users import UserStore, default_store_path
+    from smbport.users import UserStore, check_user, default_store_path
 
     path = options.users or default_store_path()
+    password = ""
+    if options.action == "add":  # checked first, or a refusal would leave an empty store
+        password = _ask_password(options.name)
+        check_user(options.name, password)
     with UserStore.open(path, create=options.action == "add") as store:
         match options.action:
             case "add":
-                store.add(options.name, _ask_password(options.name), options.account)
+                store.add(options.name, password, options.account, options.sid)
             case "passwd":
                 store.set_password(options.name, _ask_password(options.name))
             case "remove":
@@ -325,6 +395,24 @@ def _platforms(options: argparse.Namespace) -> int:
     print(f"\n{platform.name}, running as {account.name} (uid {account.uid}, gid {account.gid})\n")
     for power in registry.describe(platform):
         print(f"  {power.name:<11} {'yes' if power.present else 'no':<4} {power.reason}")
+    if platform.kernel is not None:
+        print(f"\n{platform.kernel.name}\n")
+        _print_facts(platform.kernel)
+    return 0
+
+
+def _print_facts(kernel: "Kernel") -> None:
+    for fact, value in kernel.describe():
+        print(f"  {fact:<11} {value}")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from smbport import registry
+
+    platform = registry.find(options.platform)
+    if platform.kernel is None:
+        raise Refusal(f"{platform.name} serves from user space, of which there is no status; --platform linux-kernel")
+    print("\n".join(platform.kernel.status()))
     return 0
 
 
@@ -334,4 +422,21 @@ def _check_config(options: argparse.Namespace) -> int:
     configuration = load(options.file)
     shares = ", ".join(share.name for share in configuration.settings.shares) or "none"
     print(f"{options.file}: good; shares: {shares}")
-    return 0
+    return _check_platform(configuration, options.platform) if options.platform else 0
+
+
+def _check_platform(configuration: "Configuration", name: str) -> int:
+    """What this port cannot do of what is configured."""
+    from smbport import registry
+    from smbport.control import find_problems
+
+    platform = registry.find(name)
+    if platform.kernel is None:
+        print(f"{platform.name}: honours every setting")
+        return 0
+    print(f"\n{platform.kernel.name}\n")
+    _print_facts(platform.kernel)
+    problems = find_problems(configuration, platform.kernel)
+    for problem in problems:
+        print(f"smbport: not honoured: {problem}", file=sys.stderr)
+    return 1 if problems else 0

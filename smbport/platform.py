@@ -20,7 +20,7 @@ Rules for every method:
 * **Times** are nanoseconds since 1970-01-01 UTC.  **Sizes, offsets and lengths** are bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from socket import socket
 
+    from smbport.kernel import Kernel
+
 __all__ = [
-    "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "POWERS", "Account", "Attributes", "Clone", "Directory", "Entry",
-    "Features", "File", "FileKey", "Identity", "Interface", "Kind", "Node", "Platform", "Port", "Sockets", "Space",
-    "Sparse", "Stat", "Volume", "Watch", "ZeroCopy",
+    "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "POWERS", "AccessControl", "Account", "AclEntry", "AclTag",
+    "Attributes", "Clone", "Directory", "Entry", "Features", "File", "FileKey", "Identity", "Interface", "Kind", "Node", "Platform", "Port", "Sockets", "Space",
+    "Sparse", "Stat", "Volume", "Watch", "WatchChange", "WatchEvent", "Watcher", "ZeroCopy",
 ]  # fmt: skip
 
 POWERS: Final = (
@@ -107,6 +109,8 @@ class Features:
     stores_marks: bool = False  # set_marks persists
     rename_exclusive: bool = False  # rename(replace=False) is atomic
     inline_io: bool = False  # reads and writes of cached data do not raise BlockingIOError
+    holes: bool = False  # Sparse.punch gives room back, and Sparse.data_ranges knows
+    reflink: bool = False  # Clone.reflink shares blocks
     max_name_bytes: int = 255
     serial: int = 0  # 64 bits that stay the same as long as the volume does
 
@@ -235,6 +239,15 @@ class Volume(Protocol):
     def link(self, old: str, new: str, *, wait: bool = False) -> None:
         """Give a file a second name.  FileExistsError if `new` is taken."""
 
+    def symlink(self, path: str, target: str, *, wait: bool = False) -> None:
+        """Make a symbolic link that says `target`, wherever that leads.  FileExistsError if the name is taken.
+
+        OSError(EPERM) if the file system has no links.
+        """
+
+    def read_link(self, path: str, *, wait: bool = False) -> str:
+        """What the symbolic link `path` says.  OSError(EINVAL) if it is none."""
+
     def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
         """Remove the name if it still stands for `key`, else FileNotFoundError.  A directory must be empty."""
 
@@ -266,6 +279,9 @@ class Sockets(Protocol):
     def tune(self, sock: "socket") -> None:
         """Set no-delay, keep-alive and buffer options on an accepted socket, as far as the system has them."""
 
+    def unacknowledged(self, sock: "socket") -> int:
+        """How many of the bytes that were sent the peer has not acknowledged; 0 if the system cannot tell."""
+
     def interfaces(self) -> Sequence[Interface]:
         """Addresses of this machine that are up, loopback excluded; [] if they cannot be found out."""
 
@@ -292,8 +308,58 @@ class Identity(Protocol):
     def find_group(self, name: str, *, wait: bool = False) -> int | None:
         """The number of the system group of that name; None if there is none."""
 
+    def names(self, *, wait: bool = False) -> tuple[Mapping[int, str], Mapping[int, str]]:
+        """Names of users and of groups by number, as many as the system lists, which need not be all."""
+
     def become(self, account: Account) -> AbstractContextManager[None]:
         """For the length of a `with` block, this thread (and no other) has the rights of `account`."""
+
+
+class AclTag:
+    """Whom an entry of a POSIX.1e access control list is about; the numbers are Linux' and FreeBSD's."""
+
+    USER_OBJ: Final = 0x01  # the owner
+    USER: Final = 0x02
+    GROUP_OBJ: Final = 0x04  # the group of the file
+    GROUP: Final = 0x08
+    MASK: Final = 0x10  # the most that USER, GROUP_OBJ and GROUP get
+    OTHER: Final = 0x20
+
+
+class AclEntry(NamedTuple):
+    """One entry of a POSIX.1e access control list."""
+
+    tag: int  # one of AclTag
+    permissions: int  # 4 read, 2 write, 1 execute
+    id: int = -1  # uid of a USER, gid of a GROUP
+
+
+class AccessControl(Protocol):
+    """Who may do what with a file, beyond its mode: the file system's own lists, and room for a descriptor.
+
+    A descriptor is kept under a name, for servers that do not share one; what it says is nothing to the system.
+    """
+
+    names: Sequence[str]  # names that a descriptor can be kept under; local users cannot change it under the first
+
+    def lists(self, node: Node, *, wait: bool = False) -> tuple[Sequence[AclEntry], Sequence[AclEntry]]:
+        """The access control list, and the one that is handed down in a directory; empty: there is none.
+
+        In the order of the system, which is that of `AclTag`; USER and GROUP by id.
+        """
+
+    def set_list(self, node: Node, acl: Sequence[AclEntry], *, wait: bool = False) -> None:
+        """Replace the access control list, and with it the permission bits of the mode; () leaves only these.
+
+        OSError(ENOTSUP) if the file system has none.
+        """
+
+    def descriptor(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
+        """What was stored under that name; None if nothing was."""
+
+    def set_descriptor(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
+        """Store, as the server itself.  OSError(ENOSPC) or OSError(E2BIG) if it does not fit, OSError(EPERM) if
+        this name takes a right that the server lacks."""
 
 
 class Attributes(Protocol):
@@ -302,7 +368,7 @@ class Attributes(Protocol):
     max_value: int  # bytes of one value that the system can take at most
 
     def names(self, node: Node, *, wait: bool = False) -> list[str]:
-        """All names the identity may see, without a namespace prefix."""
+        """All names, without a namespace prefix and without those that servers keep for themselves."""
 
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
         """The value, or None if there is no such attribute."""
@@ -314,30 +380,104 @@ class Attributes(Protocol):
         """Remove; FileNotFoundError if there is no such attribute."""
 
 
+class WatchChange:
+    """What a Watcher tells of."""
+
+    ADDED: Final = 1  # the directory has a new name: made, linked, or moved here from where nobody watches
+    REMOVED: Final = 2  # a name is gone: removed, or moved to where nobody watches
+    RENAMED_FROM: Final = 3  # a name is gone by a rename; RENAMED_TO with the same `pair` may follow, even elsewhere
+    RENAMED_TO: Final = 4  # a name has come by a rename; what had the name before, if anything did, is gone
+    MODIFIED: Final = 5  # the data or the size of what has the name
+    ATTRIBUTES: Final = 6  # its mode, owner, times or extended attributes
+    MOVED: Final = 7  # the watched directory itself has another name or place; the watch goes on
+    GONE: Final = 8  # the watched directory was removed or unmounted: the watch is over
+    LOST: Final = 9  # too much happened at once: anything may have changed in any watched directory
+
+
+class WatchEvent(NamedTuple):
+    """One change, whoever made it.  A Watcher may tell equal ones in a row once; it keeps their order."""
+
+    watch: int  # what `add` returned; 0 with LOST
+    what: int  # one of WatchChange
+    name: str = ""  # in the watched directory; "" if it is about the directory itself
+    is_directory: bool = False  # what has the name, or had it; not told with MODIFIED
+    pair: int = 0  # equal in the two halves of one rename, else 0
+
+
+class Watcher(Protocol):
+    """A number of watched directories, and the changes in them that were not taken yet.
+
+    Only the entries of a directory are watched, not those of its subdirectories.  All that happened before a call
+    of `take` began is in what it returns, with one exception: a change through a memory mapping need not be told.
+    """
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while `take` has something to return."""
+
+    def add(self, directory: Directory) -> int:
+        """Watch a directory.  The number, never 0, is the same for the same directory, however it was opened.
+
+        The handle may be closed afterwards.  OSError(ENOSPC) if no more can be watched; OSError(ENOTSUP) if some of
+        the changes in this directory could not be seen, as on a network file system; PermissionError if this
+        process may not watch it.
+        """
+
+    def remove(self, watch: int) -> None:
+        """Watch a directory no more; nothing is told of it from now on.  Harmless if the watch is over."""
+
+    def take(self) -> list[WatchEvent]:
+        """What happened since the last call, oldest first; [] if nothing did."""
+
+    def close(self) -> None:
+        """Give everything back.  Called once; never raises."""
+
+
 class Watch(Protocol):
     """Being told what happens in directories, whoever does it."""
 
-    def add(self, directory: Directory, changed: Callable[[str, int], None]) -> AbstractContextManager[None]:
-        """Call `changed(name, what)` on the event loop for every change until the context is left."""
+    def start(self) -> Watcher:
+        """A new Watcher, to be used by one thread.  OSError(EMFILE) if there are too many already."""
 
 
 class Clone(Protocol):
-    """Copying data inside a volume without moving it through this process."""
+    """Copying file data without moving it through this process."""
 
     def copy(
         self, source: File, source_offset: int, target: File, target_offset: int, length: int, *, wait: bool = False
     ) -> int:
-        """Copy up to `length` bytes; returns how many, 0 only at the end of the source."""
+        """Copy up to `length` bytes; returns how many, 0 only at the end of the source.
+
+        The target grows as if by writing.  Blocks are shared where the file system can do that.  Two ranges
+        of one file that overlap: OSError(EINVAL).  Files between which this cannot be done, as on two file systems:
+        OSError(EXDEV), and nothing was copied.
+        """
+
+    def reflink(
+        self, source: File, source_offset: int, target: File, target_offset: int, length: int, *, wait: bool = False
+    ) -> None:
+        """Let the range of the target share the blocks of the source: all of it, or OSError and nothing changed.
+
+        OSError(EINVAL) if the ranges are no whole blocks (the end of the source counts as one), overlap, or reach
+        behind the end of the source; OSError(EXDEV) or OSError(EOPNOTSUPP) if these two files cannot share.
+        """
 
 
 class Sparse(Protocol):
-    """Holes."""
+    """Holes.  Where `Features.holes` is false, a call may be OSError(EOPNOTSUPP), with nothing changed."""
 
     def punch(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
         """Make the range read as zeroes and give its blocks back; the size stays."""
 
-    def data_ranges(self, file: File, offset: int, length: int, *, wait: bool = False) -> list[tuple[int, int]]:
-        """(offset, length) of the parts that may hold data."""
+    def zero(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
+        """Make the range read as zeroes without writing them, and keep its blocks; the size stays.
+
+        OSError(EOPNOTSUPP), with nothing changed, also where `Features.holes` is true but this must be written.
+        """
+
+    def data_ranges(
+        self, file: File, offset: int, length: int, *, limit: int, wait: bool = False
+    ) -> list[tuple[int, int]]:
+        """(offset, length) of the parts that may hold data, in order; the first `limit` of them, at least one."""
 
 
 class Platform(Protocol):
@@ -347,7 +487,7 @@ class Platform(Protocol):
     sockets: Sockets
     account: Account  # what this process runs as
     zero_copy: ZeroCopy | None
-    acl: None
+    acl: AccessControl | None
     attributes: Attributes | None
     streams: None
     watch: Watch | None
@@ -356,7 +496,7 @@ class Platform(Protocol):
     sparse: Sparse | None
     snapshots: None
     leases: None
-    kernel: None
+    kernel: "Kernel | None"
     absent: Mapping[str, str]  # power -> why it is None, one sentence each
 
     def open_volume(self, path: str) -> Volume:
@@ -383,7 +523,7 @@ class Powers:
     """A convenience for ports: the optional powers with every one absent."""
 
     zero_copy: ZeroCopy | None = None
-    acl: None = None
+    acl: AccessControl | None = None
     attributes: Attributes | None = None
     streams: None = None
     watch: Watch | None = None
@@ -392,5 +532,5 @@ class Powers:
     sparse: Sparse | None = None
     snapshots: None = None
     leases: None = None
-    kernel: None = None
+    kernel: "Kernel | None" = None
     absent: Mapping[str, str] = field(default_factory=dict)

@@ -181,23 +181,65 @@ def test_another_port_if_not(number: int, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("limits", "opens", "raised"),
+    ("limits", "connections", "opens", "raised"),
     [
-        ((1024, 4096), 4096 - 256, [(4096, 4096)]),
-        ((4096, 4096), 4096 - 256, []),
-        ((100, 100), 1, []),
-        ((1024, 1 << 20), Limits().opens, [(1 << 20, 1 << 20)]),
-        ((1024, resource.RLIM_INFINITY), Limits().opens, [(resource.RLIM_INFINITY, resource.RLIM_INFINITY)]),
+        ((1024, 4096), 1024, 4096 - 256 - 1024, [(4096, 4096)]),
+        ((4096, 4096), 1024, 4096 - 256 - 1024, []),
+        ((1024, 1024), 384, 384, []),
+        ((100, 100), 1, 1, []),
+        ((1024, 1 << 20), 1024, Limits().opens, [(1 << 20, 1 << 20)]),
+        ((1024, resource.RLIM_INFINITY), 1024, Limits().opens, [(resource.RLIM_INFINITY, resource.RLIM_INFINITY)]),
     ],
 )
-def test_no_more_opens_are_promised_than_there_are_descriptors(
-    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], opens: int, raised: list[tuple[int, int]]
+def test_no_more_is_promised_than_there_are_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    limits: tuple[int, int],
+    connections: int,
+    opens: int,
+    raised: list[tuple[int, int]],
 ) -> None:
+    """For connections and opens together, and for what the server needs besides them."""
+    caplog.set_level("INFO", "smbport")
     asked: list[object] = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda which, wanted: asked.append(wanted))
-    assert cli._bounded(Settings()) == replace(Settings(), limits=Limits(opens=opens))
+    assert cli._bounded(Settings()) == replace(Settings(), limits=Limits(connections=connections, opens=opens))
     assert asked == raised
+    said = f"{limits[1]} descriptors are allowed: at most {connections} connections, {opens} opens"
+    assert [record.getMessage() for record in caplog.records] == ([said] if opens < Limits().opens else [])
+
+
+def test_one_user_or_a_file_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        cli.main(["serve", "--share", "a=/b", "--user", "bob", "--users", "/x.db"])
+    assert refusal.value.code == 2
+    assert "argument --users: not allowed with argument --user" in capsys.readouterr().err
+
+
+def test_users_of_the_configuration_that_one_user_stands_in_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not forgotten without a word."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+    file = tmp_path / "smbport.toml"
+    file.write_text('[server]\nusers = "/x.db"\n[share.a]\npath = "/b"\n')
+    chosen = options("--config", str(file), "--user", "bob")
+    users, made_up = cli._users(chosen, cli._configuration(chosen), MemoryPlatform())
+    assert made_up is None
+    assert [record.name for record in users.list()] == ["bob"]
+    said = capsys.readouterr().err
+    assert said.endswith("Only bob can log on in this run; the users of /x.db cannot.\n")
+
+
+@pytest.mark.parametrize(("name", "password"), [("alice", ""), ("a/b", "secret"), ("alice", "x" * 200)])
+def test_a_user_that_is_refused_leaves_no_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, password: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+    store = tmp_path / "users.db"
+    refused(capsys, "user", "add", name, "--users", str(store))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_users_one_is_made_up() -> None:

@@ -6,13 +6,19 @@ from smbport.platform import Kind, Stat
 from smbport.wire.constants import FileAttribute
 from smbport.wire.text import filetime_from_ns
 
-__all__ = ["SETTABLE", "WRITE_BITS", "allocation_size", "end_of_file", "file_attributes", "file_times", "is_dot_file"]
+__all__ = [
+    "SETTABLE", "STORED", "WRITE_BITS", "allocation_size", "end_of_file", "file_attributes", "file_times",
+    "is_dot_file",
+]  # fmt: skip
 
 SETTABLE: Final = (
     FileAttribute.READONLY | FileAttribute.HIDDEN | FileAttribute.SYSTEM | FileAttribute.ARCHIVE
     | FileAttribute.TEMPORARY | FileAttribute.OFFLINE | FileAttribute.NOT_CONTENT_INDEXED
 )  # fmt: skip
 """The attributes that clients may choose; the others say what a file is."""
+
+STORED: Final = SETTABLE | FileAttribute.SPARSE_FILE
+"""What is kept with a file; that it is sparse is said by an FSCTL of its own."""
 
 WRITE_BITS: Final = 0o222
 
@@ -21,13 +27,15 @@ def file_attributes(stat: Stat, path: str) -> int:
     """The attributes as stored; for a file that has none stored, what its mode and its name say."""
     attributes = stat.dos_attributes
     if attributes is not None:
-        attributes &= SETTABLE
+        attributes &= STORED
     else:
         attributes = 0 if stat.mode & WRITE_BITS else FileAttribute.READONLY
         if is_dot_file(path):
             attributes |= FileAttribute.HIDDEN
     if stat.kind == Kind.DIRECTORY:
-        return attributes | FileAttribute.DIRECTORY
+        return attributes & SETTABLE | FileAttribute.DIRECTORY
+    if stat.kind == Kind.SYMLINK:
+        return attributes & SETTABLE | FileAttribute.REPARSE_POINT
     return attributes or FileAttribute.NORMAL
 
 

@@ -6,13 +6,15 @@ from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.find_name import parent_of
 from smbport.commands.steps import blocking
+from smbport.state.changes import name_of
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
+from smbport.wire.change import NotifyAction
 from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
 from smbport.wire.text import filetime_from_ns
 
-__all__ = ["close", "delete_name"]
+__all__ = ["close", "delete_doomed", "delete_name"]
 
 _PLAIN: Final = Reply(
     CloseResponse(
@@ -60,17 +62,30 @@ async def delete_name(server: Server, doomed: FileOpen) -> None:
     The CLOSE has succeeded whatever happens here; what keeps the name alive (a local program filled the
     directory, the rights changed) can only be told to the administrator.
     """
+    changes = doomed.tree.share.changes
+    closed_by = doomed.shared.closed_by
+    # Windows: both who doomed it and who closed it last must know the parent's lease for it to be spared.
+    by = doomed if closed_by is not None and closed_by.parent_lease_key == doomed.parent_lease_key else None
     try:
         await blocking(_remove, doomed)
+        if changes:
+            changes.report(NotifyAction.REMOVED, doomed.path, name_of(directory=doomed.is_directory), by)
     except OSError as error:
         log.warning("%s could not be deleted at close by %s: %s", doomed.path, doomed.session_name, error)
     finally:
         server.files.forget(doomed.shared)
 
 
+async def delete_doomed(server: Server) -> bool:
+    """Remove the names of what was closed where nobody could wait for that.  True if there were any."""
+    doomed, server.doomed = server.doomed, []
+    for opened in doomed:
+        await delete_name(server, opened)
+    return bool(doomed)
+
+
 def _remove(doomed: FileOpen, *, wait: bool = False) -> None:
-    volume, spellings, path = doomed.tree.volume, doomed.tree.share.spellings, doomed.path
-    assert volume is not None
+    volume, spellings, path = doomed.volume, doomed.tree.share.spellings, doomed.path
     if spellings is None:
         volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         return

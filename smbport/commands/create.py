@@ -9,36 +9,47 @@ The steps, one function each:
     admit             share modes, pending delete, oplocks of others; if one must be broken first, wait and open again
     join              the new Open
     overwrite         truncate, if the disposition says so; may leave for a thread too
-    grant_oplock      what the client may cache
+    set_new_eas       the extended attributes of a new file
+    attend_cached     watch it for changes by others
+    grant             what the client may cache
     respond           the response and its contexts
 """
 
 from dataclasses import replace
 from typing import Final
 
+from smbport.commands.account_names import ACCOUNT_PIPES, find_names
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
-from smbport.commands.close import delete_name
+from smbport.commands.close import delete_doomed, delete_name
 from smbport.commands.contexts.request import Contexts, parse_contexts
 from smbport.commands.contexts.response import response_contexts
+from smbport.commands.durable import creating, displace, find_existing, promise
+from smbport.commands.extended_attributes import check_new_eas, set_new_eas
+from smbport.commands.grant import AskedLease, asked_lease, check_lease_key, find_lease, grant
+from smbport.commands.lookout import attend_cached
 from smbport.commands.open_node import Opened, Plan, open_node
-from smbport.commands.oplock_break import break_oplocks, outlast, stop_caching
+from smbport.commands.oplock_break import outlast
 from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
 from smbport.commands.steps import blocking
 from smbport.pipes.pipe import open_pipe
 from smbport.pipes.server_info import ServerInfo, ShareInfo
 from smbport.platform import Kind
+from smbport.security.access import Privilege, map_generic
+from smbport.security.names import Names
+from smbport.state.breaks import break_caches
+from smbport.state.changes import name_of
 from smbport.state.names import FileName, parse_file_name
 from smbport.state.open import FileOpen, PipeOpen
-from smbport.state.oplocks import CHANGE, NEED_CLOSED, OPEN, Blocker, is_stat_open
+from smbport.state.oplocks import CHANGE, NEED_CLOSED, OPEN, READ_SECURITY, Blocker, Contention, is_stat_open
 from smbport.state.server import Server
 from smbport.state.tree import TreeConnect
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import (
     Access,
     CreateAction,
     CreateDisposition,
     CreateOption,
-    Dialect,
     FileAttribute,
     ImpersonationLevel,
     OplockLevel,
@@ -59,12 +70,6 @@ _KNOWN_ATTRIBUTES: Final = 0x00007FB7 | FileAttribute.INTEGRITY_STREAM | FileAtt
 _KNOWN_ACCESS: Final = 0xF31F01FF
 _OVERWRITES: Final = (CreateAction.OVERWRITTEN, CreateAction.SUPERSEDED)
 _SHARE_MASK: Final = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
-_GENERIC: Final = (
-    (Access.GENERIC_READ, Access.FILE_GENERIC_READ),
-    (Access.GENERIC_WRITE, Access.FILE_GENERIC_WRITE),
-    (Access.GENERIC_EXECUTE, Access.FILE_GENERIC_EXECUTE),
-    (Access.GENERIC_ALL, Access.FILE_ALL_ACCESS),
-)
 # What cannot be asked for through a share that is read-only.
 _CHANGING_ACCESS: Final = (
     Access.WRITE_DATA | Access.APPEND_DATA | Access.WRITE_EA | Access.WRITE_ATTRIBUTES | Access.DELETE
@@ -75,24 +80,54 @@ _CHANGING_ACCESS: Final = (
 async def create(call: Call, request: CreateRequest) -> Reply:
     """[MS-SMB2] 3.3.5.9"""
     server, tree = call.server, call.tree_connect
-    server.check_room_for_open(call.session)
-    check_request(request)
     text = create_name(call.message, request)
-    if tree.volume is None:
-        return _create_pipe(call, tree, request, text)
     limit = server.settings.limits.create_contexts
     contexts = parse_contexts(create_contexts(call.message, request, limit=limit))
-    name = parse_file_name(text)
+    if tree.volume is not None:
+        found = find_existing(call, request, contexts, text)
+        if found is not None:
+            call.chain.file_id = (found.joined.persistent_id, found.joined.volatile_id)
+            return respond(found.joined, found.opened, found.contexts, found.oplock_level)
+    server.check_room_for_open(call.session)
+    check_request(request)
+    if tree.volume is None:
+        return await _create_pipe(call, tree, text)
+    with creating(call, contexts):
+        return await _create_file(call, tree, request, contexts, parse_file_name(text))
+
+
+async def _create_file(
+    call: Call, tree: TreeConnect, request: CreateRequest, contexts: Contexts, name: FileName
+) -> Reply:
+    """The steps of a new open."""
+    server = call.server
     plan = make_plan(tree, request, name, contexts)
-    opened = await _open(call, tree, request, plan)
+    check_new_eas(tree, contexts.eas)
+    asked = asked_lease(call, request, contexts)
+    check_lease_key(call, asked, plan)
+    await displace(call, contexts, plan.path)
+    opened = await _open(call, tree, request, plan, asked)
     joined = join(server, tree, request, opened)
+    if opened.action == CreateAction.CREATED:
+        tree.share.changes.note(NotifyAction.ADDED, joined.path, name_of(directory=joined.is_directory), joined)
     if opened.action in _OVERWRITES:
-        await _overwrite(call, joined, opened, plan)
-    oplock_level = 0
-    if _may_cache(call):
-        oplock_level = grant_oplock(joined, opened, request.requested_oplock_level)
+        await _overwrite(call, joined, opened, plan, asked)
+    if opened.action != CreateAction.OPENED and contexts.eas:
+        await set_new_eas(call, joined, contexts.eas)
+    if opened.action != CreateAction.OPENED:
+        joined.note_written()
+    if asked is not None or request.requested_oplock_level not in (OplockLevel.NONE, OplockLevel.LEASE):
+        if await attend_cached(server, joined):
+            opened.stat = joined.node.stat()
+        grant(call, joined, opened, request.requested_oplock_level, asked)
+    if joined.caching:
+        joined.early_breaks = []
+        call.chain.afterwards.append(joined.is_announced)
+    if opened.action != CreateAction.OPENED:
+        _report(joined, opened.action)  # now that it is known through which lease
+    await promise(call, contexts, joined, opened.action)
     call.chain.file_id = (joined.persistent_id, joined.volatile_id)
-    return respond(joined, opened, contexts, oplock_level)
+    return respond(joined, opened, contexts)
 
 
 def check_request(request: CreateRequest) -> None:
@@ -117,8 +152,6 @@ def check_request(request: CreateRequest) -> None:
     access = request.desired_access
     if not access or access & ~_KNOWN_ACCESS:
         raise StatusError(Status.ACCESS_DENIED, f"desired access 0x{access:x}")
-    if access & Access.ACCESS_SYSTEM_SECURITY:
-        raise StatusError(Status.PRIVILEGE_NOT_HELD)
 
 
 def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, contexts: Contexts) -> Plan:
@@ -127,10 +160,10 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         raise StatusError(Status.OBJECT_NAME_INVALID, "streams are not offered on this volume")
     if contexts.timewarp:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no snapshots")
-    access = request.desired_access
-    for generic, meaning in _GENERIC:
-        if access & generic:
-            access = access & ~generic | meaning
+    access = map_generic(request.desired_access)
+    descriptors = tree.descriptors
+    if access & Access.ACCESS_SYSTEM_SECURITY and not (descriptors and descriptors.token.holds(Privilege.SECURITY)):
+        raise StatusError(Status.PRIVILEGE_NOT_HELD)
     for option, right in CREATE_OPTIONS.items():
         if right and request.create_options & option and not access & (right | Access.MAXIMUM_ALLOWED):
             raise StatusError(Status.INVALID_PARAMETER, "delete on close without the right to delete")
@@ -155,6 +188,10 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         writable=tree.writable,
         spellings=tree.share.spellings,
         allocation_size=contexts.allocation_size,
+        descriptors=descriptors,
+        given=contexts.security if descriptors is not None else None,
+        backup=bool(request.create_options & CreateOption.OPEN_FOR_BACKUP_INTENT),
+        wants_maximal=contexts.maximal_access,
     )
 
 
@@ -166,7 +203,9 @@ def _check_writable(tree: TreeConnect, access: int, disposition: int) -> None:
         raise StatusError(Status.ACCESS_DENIED, f"share {tree.share.name} is read-only here")
 
 
-async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan) -> Opened:
+async def _open(
+    call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan, asked: AskedLease | None
+) -> Opened:
     """Open or make the node, once nothing stands against it any more.  Nothing is held while it waits for that."""
     assert tree.volume is not None
     made = False
@@ -178,19 +217,23 @@ async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Pla
             raise
         try:
             _check_tree(call, tree)
-            blocker = admit(call.server, request, plan, opened)
+            blocker = admit(call, request, plan, opened, asked)
         except StatusError:
             opened.node.close()
+            if await delete_doomed(call.server):
+                continue
             raise
         if made:
             opened.action = CreateAction.CREATED
-        if blocker is None:
+        if blocker is None and not call.server.doomed:
             return opened
         opened.node.close()
         if opened.action == CreateAction.CREATED:  # and somebody else was quicker to open it
             made = True
             plan = replace(plan, disposition=CreateDisposition.OPEN)
-        await outlast(call.server, blocker)
+        await delete_doomed(call.server)  # a disconnected open made way, and its file may go with it
+        if blocker is not None:
+            await outlast(call.server, blocker)
         _check_tree(call, tree)
         call.server.check_room_for_open(call.session)
 
@@ -201,31 +244,47 @@ def _check_tree(call: Call, tree: TreeConnect) -> None:
         raise StatusError(Status.NETWORK_NAME_DELETED)
 
 
-def admit(server: Server, request: CreateRequest, plan: Plan, opened: Opened) -> Blocker[FileOpen] | None:
-    """Whether one more open of the file is all right.  Returns the oplock that must be broken first, if there is one.
+def admit(
+    call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked: AskedLease | None
+) -> Blocker | None:
+    """Whether one more open of the file is all right.  Returns the break that must be over first, if there is one.
 
-    Batch oplocks are broken even if share modes are against it, because a CLOSE may be all that is missing; then
-    come share modes, then oplocks altogether.  [MS-FSA] 2.1.5.1.2
+    The handles of others are broken if share modes are against it, because a CLOSE may be all that is missing; then
+    come share modes, then what others have to write back.  [MS-FSA] 2.1.5.1.2
     """
+    server, lease = call.server, find_lease(call, asked)
     known = server.files.find(opened.stat.key)
+    if lease is not None and lease.shared is not known:
+        raise StatusError(Status.INVALID_PARAMETER, f"the lease key of {lease.path}")
     if known is not None:
         access = opened.granted_access
         sharing_access = access if opened.action == CreateAction.OPENED else access | Access.WRITE_DATA
+        known.check_available(access)
         try:
             known.check_sharing(sharing_access, request.share_access)
         except StatusError as error:
             closable = error.status == Status.SHARING_VIOLATION
-            blocker = break_oplocks(server, known, NEED_CLOSED) if closable else None
-            if blocker is None:
-                raise
-            return blocker
-        overwrites = opened.action in _OVERWRITES
-        if overwrites or not is_stat_open(access):
-            blocker = break_oplocks(server, known, CHANGE if overwrites else OPEN)
+            blocker = break_caches(server, known, NEED_CLOSED, lease) if closable else None
+            if blocker is None:  # what was disconnected may have made way
+                known.check_sharing(sharing_access, request.share_access)
+            else:
+                return blocker
+        contention = _contention(opened)
+        if contention is not None:
+            blocker = break_caches(server, known, contention, lease)
             if blocker is not None:
                 return blocker
     _check_delete_on_close(plan, opened)
     return None
+
+
+def _contention(opened: Opened) -> Contention | None:
+    """What the open means for who caches the file."""
+    if opened.action in _OVERWRITES:
+        return CHANGE
+    if is_stat_open(opened.granted_access):
+        return None
+    return READ_SECURITY if is_stat_open(opened.granted_access & ~Access.READ_CONTROL) else OPEN
 
 
 def join(server: Server, tree: TreeConnect, request: CreateRequest, opened: Opened) -> FileOpen:
@@ -243,6 +302,7 @@ def join(server: Server, tree: TreeConnect, request: CreateRequest, opened: Open
     )
     joined.shared = server.files.join(opened.stat.key, joined)
     joined.created = opened.action == CreateAction.CREATED
+    joined.governed = opened.governed
     server.add_open(joined)
     return joined
 
@@ -258,7 +318,9 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
 
 
-async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan) -> None:
+async def _overwrite(
+    call: Call, joined: FileOpen, opened: Opened, plan: Plan, asked: AskedLease | None
+) -> None:
     """[MS-FSA] 2.1.5.1.2.1"""
     server = call.server
     joined.pins += 1
@@ -273,7 +335,7 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan) -
     finally:
         server.unpin(joined)
         if joined.shared.oplocks:
-            stop_caching(server, joined)
+            break_caches(server, joined.shared, CHANGE, find_lease(call, asked))
     if joined.closed:
         raise StatusError(Status.FILE_CLOSED)
 
@@ -289,32 +351,22 @@ def _cut(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) ->
     opened.stat = file.stat()
 
 
-def _may_cache(call: Call) -> bool:
-    """Whether this client gets oplocks.
-
-    Linux' client, speaking 3.x, takes a break for old news if it carries no epoch, and only those of leases do: it
-    went on reading from its cache (6.1 and 6.12).  So until leases are offered, 3.x gets oplocks only if told to.
-    """
-    offered = call.server.settings.oplocks
-    return offered == "all" or (offered == "2.x" and call.connection.dialect < Dialect.SMB_3_0)
-
-
-def grant_oplock(joined: FileOpen, opened: Opened, wanted: int) -> int:
-    """[MS-SMB2] 3.3.5.9, [MS-FSA] 2.1.5.18.  Stat opens of what exists get none; a lease is asked for by a context."""
-    if wanted == OplockLevel.NONE or joined.is_directory:
-        return OplockLevel.NONE
-    if opened.action == CreateAction.OPENED and is_stat_open(joined.granted_access):
-        return OplockLevel.NONE
-    shared = joined.shared
-    return shared.oplocks.grant(joined, wanted, sole=shared.is_sole(joined), locked=len(shared.locks) > 0)
+def _report(joined: FileOpen, action: int) -> None:
+    """Tell who listens of a new file, or of one that begins anew."""
+    if action in _OVERWRITES:
+        joined.report_modified(CompletionFilter.ATTRIBUTES | CompletionFilter.SIZE | CompletionFilter.LAST_WRITE)
+        return
+    changes = joined.tree.share.changes
+    if changes:
+        changes.report(NotifyAction.ADDED, joined.path, name_of(directory=joined.is_directory), joined)
 
 
-def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: int) -> Reply:
+def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: int | None = None) -> Reply:
     """[MS-SMB2] 2.2.14"""
     stat = opened.stat
     directory = stat.kind == Kind.DIRECTORY
     response = CreateResponse(
-        oplock_level=oplock_level,
+        oplock_level=joined.oplock_level if oplock_level is None else oplock_level,
         flags=0,
         create_action=opened.action,
         creation_time=filetime_from_ns(stat.birth_ns),
@@ -329,7 +381,7 @@ def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: 
         create_contexts_offset=0,
         create_contexts_length=0,
     )
-    if not contexts.any_answer:
+    if not contexts.any_answer and joined.lease is None:
         return Reply(response)
     return Reply(pack_create_response(response, response_contexts(joined, opened, contexts)))
 
@@ -353,14 +405,18 @@ async def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
 # Pipes ----------------------------------------------------------------------------------------------------------
 
 
-def _create_pipe(call: Call, tree: TreeConnect, request: CreateRequest, text: str) -> Reply:
+async def _create_pipe(call: Call, tree: TreeConnect, text: str) -> Reply:
     """[MS-SMB2] 3.3.5.9, on IPC$: pipes come from a fixed table, never from the file system."""
     pipes = sum(isinstance(opened, PipeOpen) for opened in call.session.opens.values())
     if pipes >= call.server.settings.limits.pipes_per_session:
         raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many pipes")
-    pipe = open_pipe(text, lambda: _describe(call.server, tree))
+    names: Names | None = None  # read before the pipe is used, because an answer there cannot wait
+    pipe = open_pipe(text, lambda: _describe(call.server, tree, names))
     if pipe is None:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND)
+    if pipe.name in ACCOUNT_PIPES:
+        names = await find_names(call.server, call.session)
+        _check_tree(call, tree)
     persistent_id, volatile_id = call.server.new_file_id()
     access = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
     joined = PipeOpen(tree, persistent_id, volatile_id, access, text, pipe)
@@ -376,7 +432,7 @@ def _create_pipe(call: Call, tree: TreeConnect, request: CreateRequest, text: st
     )  # fmt: skip
 
 
-def _describe(server: Server, tree: TreeConnect) -> ServerInfo:
+def _describe(server: Server, tree: TreeConnect, names: Names | None) -> ServerInfo:
     """What browsing shows: every share that is not hidden; an anonymous user sees an empty list."""
     settings = server.settings
     user = tree.session.user
@@ -389,5 +445,5 @@ def _describe(server: Server, tree: TreeConnect) -> ServerInfo:
         ]
     return ServerInfo(
         name=settings.server_name, domain=settings.workgroup, comment=settings.comment, shares=tuple(shares),
-        user=tree.session.user_name,
+        user=tree.session.user_name, names=names,
     )  # fmt: skip

@@ -12,8 +12,10 @@ from typing import Final
 
 from smbport.commands.call import Call, Chain, FileRange, Reply, log
 from smbport.commands.errors import status_of_error
+from smbport.commands.persistent import save_changes
 from smbport.commands.table import RULES, Rule
 from smbport.security.sealing import BadSeal
+from smbport.security.signing import Signer
 from smbport.state.connection import Connection
 from smbport.state.session import Channel
 from smbport.wire.constants import Capability, Command, Dialect, HeaderFlag, name
@@ -76,7 +78,7 @@ def _unseal(connection: Connection, chain: Chain, frame: memoryview) -> memoryvi
     """[MS-SMB2] 3.3.5.2.1.1"""
     try:
         channel = connection.channels.get(TransformHeader.unpack_from(frame).session_id)
-        if channel is None or channel.session.sealer is None:
+        if channel is None or channel.signer is None or channel.session.sealer is None:
             raise Disconnect("sealed message for no session of this connection")
         frame = channel.session.sealer.unseal(frame)
     except (BadSeal, BadStructure) as error:
@@ -108,12 +110,14 @@ def _cancel(connection: Connection, chain: Chain, header: Header, message: memor
         verified = header.flags & HeaderFlag.SIGNED and channel.signer and channel.signer.verify(message)
         if not verified:
             return
-    for running in list(connection.running.values()):
-        if header.flags & HeaderFlag.ASYNC_COMMAND:
-            found = running.async_id != 0 and running.async_id == header.async_id
-        else:
-            found = running.message_id == header.message_id
-        if found and (running.session is None or running.session.session_id == header.session_id):
+    async_id = header.async_id if header.flags & HeaderFlag.ASYNC_COMMAND else None
+    connections = [connection]
+    if async_id is not None and channel is not None and channel.signer is not None:
+        # AsyncIds are the server's, so what was asked on one channel can be cancelled on another.
+        connections = [channel.connection for channel in channel.session.channels]
+    for asked in connections:
+        running = asked.find_running(header.message_id, async_id, header.session_id)
+        if running is not None:
             running.cancel()
             return
 
@@ -125,9 +129,21 @@ async def answer_chain(chain: Chain) -> None:
     """Run the handlers of one frame in order; `chain.replies` has an answer for each afterwards."""
     for index, call in enumerate(chain.calls):
         chain.current = index
+        changes = call.server.unsaved.count
         reply = await _answer(call)
+        if changes != call.server.unsaved.count:
+            reply = await _save(call, reply)
         chain.status = reply.status
         chain.replies.append(reply)
+
+
+async def _save(call: Call, reply: Reply) -> Reply:
+    """Nothing is answered that changed a persistent open before that change is safe."""
+    try:
+        await save_changes(call.server)
+    except OSError as error:
+        return Reply(ERROR_BODY, None, status_of_error(call.header.command, error))
+    return reply
 
 
 async def _answer(call: Call) -> Reply:
@@ -162,13 +178,12 @@ async def _answer(call: Call) -> Reply:
 async def _answer_on_open(call: Call, rule: Rule, request: object) -> Reply:
     """A command on a FileId: the open is found, its rights are checked, and it stays pinned to the end."""
     opened = call.find_open(request.file_id_persistent, request.file_id_volatile)  # type: ignore[attr-defined]
-    rule.right.check(opened)
-    call.opened = opened
-    opened.pins += 1
+    call.hold(opened, changes=rule.changes)
     try:
+        rule.right.check(opened)
         return await rule.handler(call, request)
     finally:
-        call.server.unpin(opened)
+        call.let_go()
 
 
 def _enter(call: Call) -> None:
@@ -191,6 +206,8 @@ def _check_rule(call: Call, rule: Rule) -> None:
         _check_relation(call, rule)
     if rule.session:
         _check_session(call, call.channel)
+        if call.session.expires_ns is not None and call.session.expired and not rule.after_expiry:
+            raise StatusError(Status.NETWORK_SESSION_EXPIRED)
         _find_tree(call, rule)
 
 
@@ -231,10 +248,12 @@ def _check_signature(call: Call, channel: Channel) -> None:
     if call.chain.sealed is not None or channel.signer is None:
         return
     if call.header.flags & HeaderFlag.SIGNED:
-        if not channel.signer.verify(call.message):
+        call.signer = channel.signer  # the refusal of a bad signature is signed as well
+        call.signed = channel.signer.verify(call.message)
+        if not call.signed:
             raise StatusError(Status.ACCESS_DENIED, "bad signature")
-        call.signed = call.sign_reply = True
     elif channel.session.signing_required and call.header.command != Command.SESSION_SETUP:
+        call.signer = channel.signer
         raise StatusError(Status.ACCESS_DENIED, "not signed")
 
 
@@ -252,12 +271,11 @@ def _check_charge(call: Call, rule: Rule, request: object) -> None:
 
 def pack_replies(chain: Chain) -> list[Part]:
     """The replies of a chain that were not sent yet as one frame, ready for the socket.  [MS-SMB2] 3.3.4.1"""
-    pairs = list(zip(chain.calls, chain.replies, strict=True))[chain.first_unsent :]
-    if len(pairs) == 1:
-        call, reply = pairs[0]
+    if len(chain.calls) - chain.first_unsent == 1:
+        call, reply = chain.calls[-1], chain.replies[-1]
         message = _message(call, reply)
         return _frame(call, [message] if reply.payload is None else [message, reply.payload])
-    return _pack_compound(pairs)
+    return _pack_compound(list(zip(chain.calls, chain.replies, strict=True))[chain.first_unsent :])
 
 
 def pack_interim(chain: Chain, async_id: int) -> list[Part]:
@@ -269,10 +287,10 @@ def pack_interim(chain: Chain, async_id: int) -> list[Part]:
         chain.first_unsent = len(chain.replies)
     call = chain.calls[chain.current]
     call.async_id = async_id
-    call.sign_reply, sign_reply = False, call.sign_reply  # an interim response is never signed
+    call.signer, signer = None, call.signer  # an interim response is never signed
     message = _message(call, Reply(ERROR_BODY, None, Status.PENDING))
     parts += _frame(call, [message])
-    call.sign_reply = sign_reply
+    call.signer = signer
     return parts
 
 
@@ -289,7 +307,8 @@ def _message(call: Call, reply: Reply) -> bytearray:
         routing = header.process_id | (call.chain.tree_id if call.tree is None else call.tree.tree_id) << 32
     if call.credits_granted < 0:
         limits = call.server.settings.limits
-        limit = limits.credits if call.channel is not None and call.channel.session.valid else limits.credits_initial
+        known = call.channel is not None and call.channel.signer is not None
+        limit = limits.credits if known else limits.credits_initial
         credits = call.credits_granted = call.connection.window.grant(header.credits, limit)
     else:
         credits = 0  # granted with the interim response
@@ -306,11 +325,10 @@ def _frame(call: Call, parts: list[Part]) -> list[Part]:
     """Sign or seal a message whose first part has 4 bytes of room in front, and put the frame prefix there."""
     head = parts[0]
     assert isinstance(head, bytearray)
-    channel = call.channel
     if call.chain.sealed is not None:
         return _seal(call, parts)
-    if call.sign_reply and channel is not None and channel.signer is not None:
-        _sign(channel, head, parts)
+    if call.signer is not None:
+        _sign(call.signer, head, parts)
     length = len(head) - 4
     if len(parts) > 1:
         length += sum(map(len, parts[1:]))
@@ -319,10 +337,8 @@ def _frame(call: Call, parts: list[Part]) -> list[Part]:
     return parts
 
 
-def _sign(channel: Channel, head: bytearray, parts: Sequence[Part]) -> None:
+def _sign(signer: Signer, head: bytearray, parts: Sequence[Part]) -> None:
     head[4 + 16] |= HeaderFlag.SIGNED
-    signer = channel.signer
-    assert signer is not None
     if len(parts) == 1:
         signer.sign(memoryview(head)[4:])
     else:
@@ -351,9 +367,8 @@ def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
         if index < last:
             message += bytes(-(len(message) - 4) % 8)
             message[4 + 20 : 4 + 24] = (len(message) - 4).to_bytes(4, "little")
-        channel = call.channel
-        if call.sign_reply and call.chain.sealed is None and channel is not None and channel.signer is not None:
-            _sign(channel, message, [message])
+        if call.signer is not None and call.chain.sealed is None:
+            _sign(call.signer, message, [message])
         parts.append(message if index == 0 else memoryview(message)[4:])
     call = pairs[0][0]
     head = parts[0]

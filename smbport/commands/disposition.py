@@ -7,9 +7,11 @@ from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call
+from smbport.commands.oplock_break import make_way
 from smbport.commands.steps import blocking
 from smbport.platform import ACCESS_READ, Volume
 from smbport.state.open import FileOpen
+from smbport.state.oplocks import NEED_CLOSED
 from smbport.wire.constants import FileAttribute
 from smbport.wire.fscc import DispositionFlag, FileDispositionInformation, FileDispositionInformationEx
 from smbport.wire.status import Status, StatusError
@@ -54,11 +56,13 @@ async def _set(call: Call, opened: FileOpen, *, doomed: bool, spare_readonly: bo
         readonly = file_attributes(opened.node.stat(), opened.path) & FileAttribute.READONLY
         if spare_readonly and readonly:
             raise StatusError(Status.CANNOT_DELETE, "the file is marked read-only")
-        volume = opened.tree.volume
-        assert volume is not None
-        await blocking(_check_removable, volume, opened.path, opened.is_directory)
-        opened = call.still_open()
-    opened.shared.doomed_by = opened if doomed else None
+        await blocking(_check_removable, opened.volume, opened.path, opened.is_directory)
+        while await make_way(call.server, call.still_open().shared, NEED_CLOSED, opened.cache):
+            pass
+        opened.shared.doom(opened)
+    else:
+        opened.shared.doomed_by = None
+    call.server.unsaved.note(opened)
 
 
 def _check_removable(volume: Volume, path: str, is_directory: bool, *, wait: bool = False) -> None:

@@ -5,7 +5,8 @@ from typing import Final
 
 from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call
-from smbport.platform import Stat
+from smbport.commands.extended_attributes import ea_size
+from smbport.platform import Kind, Stat
 from smbport.state.names import name_for_wire
 from smbport.state.open import FileOpen, Open, PipeOpen
 from smbport.wire.constants import CreateOption, Dialect, FileInfo
@@ -30,6 +31,7 @@ from smbport.wire.fscc import (
 )
 from smbport.wire.fscc_entries import Stream, pack_streams
 from smbport.wire.record import Record
+from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
 
 __all__ = ["query_file", "query_pipe"]
@@ -38,8 +40,11 @@ MODE_BITS: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY | C
 PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server service have
 
 
-def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
+async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     """The whole answer for a class that the rights table has."""
+    if info_class in _WITH_EA_SIZE:
+        size = await ea_size(opened)
+        return _WITH_EA_SIZE[info_class](opened, opened.node.stat(), call, size).pack()
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
@@ -58,18 +63,18 @@ def _alignment(opened: FileOpen, stat: Stat, call: Call) -> FileAlignmentInforma
     return FileAlignmentInformation(alignment_requirement=0)
 
 
-def _all(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+def _all(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileAllInformation:
     return FileAllInformation(
         basic=_basic(opened, stat, call),
         standard=_standard(opened, stat, call),
         internal=_internal(opened, stat, call),
-        ea=_ea(opened, stat, call),
+        ea=_ea(opened, stat, call, size_of_eas),
         access=_access(opened, stat, call),
         position=_position(opened, stat, call),
         mode=_mode(opened, stat, call),
         alignment=_alignment(opened, stat, call),
         name="\\" + _path_for_wire(opened.path),
-    ).pack()
+    )
 
 
 def _alternate_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
@@ -88,7 +93,10 @@ _IN_SHORT_NAMES: Final = frozenset(
 
 
 def _attribute_tag(opened: FileOpen, stat: Stat, call: Call) -> FileAttributeTagInformation:
-    return FileAttributeTagInformation(file_attributes=file_attributes(stat, opened.path), reparse_tag=0)
+    return FileAttributeTagInformation(
+        file_attributes=file_attributes(stat, opened.path),
+        reparse_tag=ReparseTag.SYMLINK if stat.kind == Kind.SYMLINK else 0,
+    )
 
 
 def _basic(opened: FileOpen, stat: Stat, call: Call) -> FileBasicInformation:
@@ -112,12 +120,8 @@ def _compression(opened: FileOpen, stat: Stat, call: Call) -> FileCompressionInf
     )
 
 
-def _ea(opened: FileOpen, stat: Stat, call: Call) -> FileEaInformation:
-    return FileEaInformation(ea_size=0)
-
-
-def _full_ea(opened: FileOpen, stat: Stat, call: Call) -> bytes:
-    raise StatusError(Status.NO_EAS_ON_FILE)
+def _ea(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileEaInformation:
+    return FileEaInformation(ea_size=size_of_eas)
 
 
 def _id(opened: FileOpen, stat: Stat, call: Call) -> FileIdInformation:
@@ -179,18 +183,21 @@ def _stream(opened: FileOpen, stat: Stat, call: Call) -> bytes:
     return data
 
 
+# Those that tell EaSize, which must be looked for.
+_WITH_EA_SIZE: Final[dict[int, Callable[[FileOpen, Stat, Call, int], FileAllInformation | FileEaInformation]]] = {
+    FileInfo.ALL: _all,
+    FileInfo.EA: _ea,
+}
+
 Query = Callable[[FileOpen, Stat, Call], bytes | Record]
 
 _QUERIES: Final[dict[int, Query]] = {
     FileInfo.ACCESS: _access,
     FileInfo.ALIGNMENT: _alignment,
-    FileInfo.ALL: _all,
     FileInfo.ALTERNATE_NAME: _alternate_name,
     FileInfo.ATTRIBUTE_TAG: _attribute_tag,
     FileInfo.BASIC: _basic,
     FileInfo.COMPRESSION: _compression,
-    FileInfo.EA: _ea,
-    FileInfo.FULL_EA: _full_ea,
     FileInfo.ID: _id,
     FileInfo.INTERNAL: _internal,
     FileInfo.MODE: _mode,

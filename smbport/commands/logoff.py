@@ -10,6 +10,6 @@ __all__ = ["logoff"]
 async def logoff(call: Call, request: LogoffRequest) -> Reply:
     """[MS-SMB2] 3.3.5.6"""
     session = call.session
-    for opened in session.close():
+    for opened in session.lose():
         await delete_name(call.server, opened)
     return Reply(LogoffResponse())

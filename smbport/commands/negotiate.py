@@ -97,6 +97,15 @@ def _settle(connection: Connection, dialect: int, agreement: Agreement) -> None:
         connection.capabilities = Capability.LARGE_MTU
         connection.max_read, connection.max_write = limits.read_size, limits.write_size
         connection.max_transact = limits.transact_size
+        if settings.leases:
+            connection.capabilities |= Capability.LEASING
+    if dialect >= Dialect.SMB_3_0 and dialect != Dialect.WILDCARD:
+        common = Capability.MULTI_CHANNEL if settings.multichannel else 0
+        if settings.leases:
+            common |= Capability.DIRECTORY_LEASING  # impacket fails where it is announced unasked
+        if any(share.continuous_availability for share in settings.shares):
+            common |= Capability.PERSISTENT_HANDLES
+        connection.capabilities |= connection.client_capabilities & common
     if agreement.cipher:
         connection.cipher = agreement.cipher
     elif _may_seal_with_ccm(connection):

@@ -10,9 +10,22 @@ from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.find_name import find_spelling, parent_of
+from smbport.commands.governed import (
+    Governed,
+    Wish,
+    added_as,
+    check_plain,
+    find_parent,
+    keep_attributes,
+    may_delete_below,
+    open_governed,
+)
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, Kind, Stat, Volume
+from smbport.security.access import check_access, maximal_access
+from smbport.state.descriptors import Descriptors
 from smbport.state.spellings import Spellings
 from smbport.wire.constants import Access, CreateAction, CreateDisposition, FileAttribute
+from smbport.wire.security import SecurityDescriptor
 from smbport.wire.status import Status, StatusError
 
 __all__ = ["Opened", "Plan", "open_node"]
@@ -47,6 +60,10 @@ class Plan:
     writable: bool  # the share allows changes
     spellings: Spellings | None  # None: names that differ in case are different names
     allocation_size: int
+    descriptors: Descriptors | None = None  # in shares where they decide
+    given: SecurityDescriptor | None = None  # for a new file
+    backup: bool = False
+    wants_maximal: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +75,8 @@ class Opened:
     stat: Stat
     action: int  # CreateAction; OVERWRITTEN and SUPERSEDED are still to be done
     granted_access: int
+    governed: bool = False  # by a descriptor; else the system has decided
+    maximal_access: int | None = None  # None: nobody asked, or the system knows
 
 
 def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
@@ -73,7 +92,8 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
             except NotADirectoryError:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND) from None
         if not spelled:
-            path, parent_exists = find_spelling(volume, path, spellings=plan.spellings, wait=wait)
+            seer = volume if plan.descriptors is None else plan.descriptors.volume
+            path, parent_exists = find_spelling(seer, path, spellings=plan.spellings, wait=wait)
             if not parent_exists:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND)
             spelled = True
@@ -95,28 +115,60 @@ def _check_dangling(volume: Volume, path: str, *, wait: bool) -> None:
 
 def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     """[MS-FSA] 2.1.5.1.2"""
-    if plan.access & Access.MAXIMUM_ALLOWED:
+    if plan.descriptors is not None and plan.disposition == CreateDisposition.CREATE:
+        plan.descriptors.volume.stat(path, follow=plan.follow, wait=wait)
+        raise StatusError(Status.OBJECT_NAME_COLLISION)  # before anything about rights
+    governed = _open_governed(volume, plan, path, wait=wait)
+    if governed is not None:
+        node, granted = governed.node, governed.granted
+    elif plan.access & Access.MAXIMUM_ALLOWED:
         node, granted = _open_with_all_rights(volume, plan, path, wait=wait)
     else:
         granted = plan.access
-        node = volume.open(path, _platform_access(plan, granted), follow=plan.follow, wait=wait)
+        node = _open_handle(volume, plan, path, granted, wait=wait)
     try:
         stat = node.stat()
         _check_existing(plan, path, stat)
         if plan.access & Access.MAXIMUM_ALLOWED and file_attributes(stat, path) & FileAttribute.READONLY:
             granted &= ~READONLY_LEAVES_OUT
-        if granted & Access.DELETE:
-            granted = _check_delete(volume, plan, path, granted, wait=wait)
+        by_descriptor = governed is not None
+        if governed is None and plan.descriptors is not None:
+            granted = check_plain(plan.descriptors, stat, granted | plan.access & Access.MAXIMUM_ALLOWED)
+        if granted & Access.DELETE and governed is None:
+            granted, by_descriptor = _check_delete(volume, plan, path, granted, wait=wait)
         if plan.delete_on_close and not granted & Access.DELETE:
             status = Status.ACCESS_DENIED if plan.writable else Status.CANNOT_DELETE
             raise StatusError(status, "no right to delete on close")
-        action = _ACTIONS[plan.disposition]
-        return Opened(path, node, stat, action, granted & ~Access.MAXIMUM_ALLOWED | Access.READ_ATTRIBUTES)
+        granted &= ~Access.MAXIMUM_ALLOWED
+        if governed is None:
+            granted |= Access.READ_ATTRIBUTES
+        maximal = governed.maximal if governed is not None else None
+        return Opened(path, node, stat, _ACTIONS[plan.disposition], granted, by_descriptor, maximal)
     except (StatusError, OSError):
         node.close()
         raise
 
 
+def _open_governed(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Governed | None:
+    if plan.descriptors is None:
+        return None
+    wish = Wish(
+        access=plan.access,
+        implied=_IMPLIED.get(plan.disposition, 0),
+        limit=Access.FILE_ALL_ACCESS if plan.writable else Access.FILE_GENERIC_READ | Access.FILE_GENERIC_EXECUTE,
+        follow=plan.follow,
+        backup=plan.backup,
+        wants_maximal=plan.wants_maximal,
+    )
+    return open_governed(plan.descriptors, volume, path, wish, wait=wait)
+
+
+# [MS-FSA] 2.1.5.1.2
+_IMPLIED: Final = {
+    CreateDisposition.OVERWRITE: Access.WRITE_DATA,
+    CreateDisposition.OVERWRITE_IF: Access.WRITE_DATA,
+    CreateDisposition.SUPERSEDE: Access.WRITE_DATA | Access.DELETE,
+}
 _ACTIONS: Final = {
     CreateDisposition.OPEN: CreateAction.OPENED,
     CreateDisposition.OPEN_IF: CreateAction.OPENED,
@@ -135,6 +187,16 @@ def _platform_access(plan: Plan, granted: int) -> int:
     return access
 
 
+def _open_handle(volume: Volume, plan: Plan, path: str, granted: int, *, wait: bool) -> File | Directory:
+    """A link that is opened itself has no data, so it takes no access to open it."""
+    try:
+        return volume.open(path, _platform_access(plan, granted), follow=plan.follow, wait=wait)
+    except OSError as error:
+        if error.errno != errno.ELOOP or plan.follow or plan.disposition in OVERWRITING:
+            raise
+    return volume.open(path, ACCESS_NONE, follow=False, wait=wait)
+
+
 def _open_with_all_rights(volume: Volume, plan: Plan, path: str, *, wait: bool) -> tuple[File | Directory, int]:
     """MAXIMUM_ALLOWED: as much as the platform and the share give; what was asked for by name must be in it."""
     wanted = plan.access & ~Access.MAXIMUM_ALLOWED
@@ -144,7 +206,7 @@ def _open_with_all_rights(volume: Volume, plan: Plan, path: str, *, wait: bool) 
         if wanted & ~granted:
             break
         try:
-            return volume.open(path, _platform_access(plan, granted), follow=plan.follow, wait=wait), granted
+            return _open_handle(volume, plan, path, granted, wait=wait), granted
         except OSError as error:
             if error.errno not in REFUSALS:
                 raise
@@ -173,13 +235,18 @@ def _check_existing(plan: Plan, path: str, stat: Stat) -> None:
         raise StatusError(Status.ACCESS_DENIED, "overwriting would lose HIDDEN or SYSTEM")
 
 
-def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: bool) -> int:
-    """DELETE is the directory's to grant.  With MAXIMUM_ALLOWED it is left out instead of refusing."""
+def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: bool) -> tuple[int, bool]:
+    """DELETE is the directory's to grant, and whether by its descriptor.
+
+    With MAXIMUM_ALLOWED it is left out instead of refusing.
+    """
     if not path or volume.may_remove(path, wait=wait):
-        return granted
+        return granted, False
+    if plan.descriptors is not None and may_delete_below(plan.descriptors, path, wait=wait):
+        return granted, True
     if plan.access & Access.DELETE:
         raise StatusError(Status.ACCESS_DENIED, "the directory does not let this user delete")
-    return granted & ~Access.DELETE
+    return granted & ~Access.DELETE, False
 
 
 def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
@@ -191,25 +258,59 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     granted = plan.access
     if granted & Access.MAXIMUM_ALLOWED:
         granted = granted & ~Access.MAXIMUM_ALLOWED | Access.FILE_ALL_ACCESS
+    parent = _check_parent(plan, path, wait=wait)
+    if parent is not None:
+        assert plan.descriptors is not None
+        volume = plan.descriptors.volume
     directory = volume.stat(parent_of(path), wait=wait) if plan.spellings is not None else None
     node: File | Directory
     if plan.must_be_directory:
         node = volume.make_directory(path, plan.mode, wait=wait)
-        attributes = plan.attributes
     else:
         node = volume.create(path, _platform_access(plan, granted), plan.mode, wait=wait)
-        attributes = plan.attributes | FileAttribute.ARCHIVE
     try:
-        if attributes and volume.features.stores_marks:
-            node.set_marks(attributes, None, wait=wait)
-        if plan.allocation_size and not node.is_directory:
-            node.allocate(plan.allocation_size, wait=wait)
+        _equip(volume, plan, node, wait=wait)
+        descriptor = _protect(volume, plan, path, node, parent, wait=wait)
         if plan.spellings is not None and directory is not None:
             plan.spellings.follow(directory, volume.stat(parent_of(path), wait=wait), path.rpartition("/")[2])
-        return Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
-    except OSError:
+        opened = Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
+        if plan.descriptors is not None and descriptor is not None:
+            opened.granted_access, opened.governed = granted, True
+            opened.maximal_access = maximal_access(descriptor, plan.descriptors.token)
+        return opened
+    except (StatusError, OSError):
         _undo(volume, path, node)
         raise
+
+
+def _equip(volume: Volume, plan: Plan, node: File | Directory, *, wait: bool) -> None:
+    """Attributes and room of something new."""
+    attributes = plan.attributes if node.is_directory else plan.attributes | FileAttribute.ARCHIVE
+    if attributes and volume.features.stores_marks:
+        node.set_marks(attributes, None, wait=wait)
+    if plan.allocation_size and not node.is_directory:
+        node.allocate(plan.allocation_size, wait=wait)
+
+
+def _protect(
+    volume: Volume, plan: Plan, path: str, node: File | Directory, parent: SecurityDescriptor | None, *, wait: bool
+) -> SecurityDescriptor | None:
+    """The descriptor of something new; None if the system decides about it."""
+    if plan.descriptors is None:
+        return None
+    if parent is not None or plan.given is not None:
+        keep_attributes(volume, node, path, wait=wait)
+    return plan.descriptors.store_new(node, parent, plan.given, wait=wait)
+
+
+def _check_parent(plan: Plan, path: str, *, wait: bool) -> SecurityDescriptor | None:
+    """The descriptor that governs the directory of a new file, if it lets the file be made."""
+    if plan.descriptors is None:
+        return None
+    parent = find_parent(plan.descriptors, path, wait=wait)
+    if parent is not None:
+        check_access(parent, plan.descriptors.token, added_as(directory=plan.must_be_directory))
+    return parent
 
 
 def _undo(volume: Volume, path: str, node: File | Directory) -> None:

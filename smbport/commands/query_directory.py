@@ -11,15 +11,17 @@ from typing import Final, NamedTuple
 from smbport.commands.attributes import file_attributes, file_times
 from smbport.commands.call import Call, Reply
 from smbport.commands.find_name import find_name, parent_of
+from smbport.commands.governed import may_read
 from smbport.commands.steps import blocking, waiting
 from smbport.platform import Directory, Entry, Kind, Stat, Volume
 from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
 from smbport.state.open import DirectoryCursor, FileOpen
 from smbport.state.spellings import Spellings
-from smbport.wire.constants import FileInfo, QueryDirectoryFlag
+from smbport.wire.constants import FileAttribute, FileInfo, QueryDirectoryFlag
 from smbport.wire.directory import QueryDirectoryRequest, QueryDirectoryResponse, query_directory_pattern
 from smbport.wire.fscc_directory import FIXED_SIZE, DirectoryPacker, EntryNames
 from smbport.wire.header import HEADER_SIZE
+from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
 from smbport.wire.text import FILETIME_EPOCH
 
@@ -31,6 +33,8 @@ USUAL_NAME: Final = 48  # bytes that a name takes with its padding; guessed
 OUTPUT_OFFSET: Final = HEADER_SIZE + QueryDirectoryResponse.SIZE
 
 _DOTS: Final = (EntryNames.SELF, EntryNames.PARENT)
+_LINK: Final = FileAttribute.REPARSE_POINT
+_LINK_TAG: Final = ReparseTag.SYMLINK
 _LINK_LEADS_NOWHERE: Final = (errno.EXDEV, errno.ELOOP)
 _FROM_START: Final = QueryDirectoryFlag.RESTART_SCANS | QueryDirectoryFlag.REOPEN
 
@@ -123,8 +127,7 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
 
     A CLOSE that comes meanwhile does not matter: the handle is pinned, and the listing is finished, as on Windows.
     """
-    volume = opened.tree.volume
-    assert volume is not None
+    volume = opened.volume
     # A volume that ignores case itself does not tell how it spells a name: its directories must be read.
     look_up = not cursor.started and volume.features.case_sensitive
     scan = _Scan(
@@ -137,16 +140,17 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
         literal=cursor.literal if look_up else None,
         spellings=opened.tree.share.spellings,
     )
-    cursor.rest, cursor.ended = await blocking(_read, scan)
+    entries, cursor.ended = await blocking(_read, scan)
+    if opened.tree.share.settings.access_based_enumeration:
+        entries = await blocking(_readable, opened, entries)
+    cursor.rest = entries
     cursor.names_only = not scan.stat
     cursor.started = True
 
 
 async def _stat_rest(opened: FileOpen, cursor: DirectoryCursor) -> None:
     """The client changed its mind and wants more than names."""
-    volume = opened.tree.volume
-    assert volume is not None
-    cursor.rest = await blocking(_stat_entries, volume, opened.path, cursor.rest)
+    cursor.rest = await blocking(_stat_entries, opened.volume, opened.path, cursor.rest)
     cursor.names_only = False
 
 
@@ -192,6 +196,18 @@ def _read_dots(scan: _Scan, *, wait: bool) -> list[Entry]:
         except OSError:
             pass  # it was moved by others, or may not be looked at: the client gets its own times twice
     return [Entry(EntryNames.SELF, own), Entry(EntryNames.PARENT, above)]
+
+
+def _readable(opened: FileOpen, entries: list[Entry], *, wait: bool = False) -> list[Entry]:
+    """What the reader of the listing may read; access-based enumeration.  [MS-SMB2] 3.3.5.18"""
+    tree, prefix = opened.tree, f"{opened.path}/" if opened.path else ""
+    plain = tree.volume
+    assert plain is not None
+    return [
+        entry
+        for entry in entries
+        if entry.name in _DOTS or may_read(tree.descriptors, plain, prefix + entry.name, wait=wait)
+    ]
 
 
 def _stat_entries(volume: Volume, directory: str, entries: list[Entry], *, wait: bool = False) -> list[Entry]:
@@ -255,14 +271,15 @@ def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirect
             has_data = stat.kind != directory
             size, allocated = (stat.size, stat.allocated) if has_data else (0, 0)
             attributes = file_attributes(stat, name)
+            tag = _LINK_TAG if attributes & _LINK else 0
             try:
                 added = add(
                     seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
                     stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
-                    attributes, 0, stat.key.inode,
+                    attributes, 0, stat.key.inode, b"", tag,
                 )  # fmt: skip
             except struct.error:  # a time before 1601
-                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode)
+                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode, b"", tag)
         if not added:
             cursor.rest = rest[index:]
             return True

@@ -6,6 +6,7 @@ The types are in file_information.py, volume_information.py and security_informa
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.extended_attributes import query_full_ea
 from smbport.commands.file_information import query_file, query_pipe
 from smbport.commands.rights import FILE_QUERY, FS_QUERY, Right
 from smbport.commands.security_information import query_security
@@ -31,11 +32,11 @@ async def query_info(call: Call, request: QueryInfoRequest) -> Reply:
         raise StatusError(Status.INVALID_PARAMETER, f"more than {limit} bytes")
     match request.info_type:
         case InfoType.FILE:
-            return _query_file(call, request)
+            return await _query_file(call, request)
         case InfoType.FILESYSTEM:
             return await _query_volume(call, request)
         case InfoType.SECURITY:
-            return query_security(call, call.file, request)
+            return await query_security(call, call.file, request)
         case InfoType.QUOTA:
             raise StatusError(Status.NOT_SUPPORTED, "no quotas")
         case _:
@@ -53,7 +54,7 @@ def find_right(rights: dict[int, Right], namespace: type, info_class: int) -> Ri
     return right
 
 
-def _query_file(call: Call, request: QueryInfoRequest) -> Reply:
+async def _query_file(call: Call, request: QueryInfoRequest) -> Reply:
     """[MS-SMB2] 3.3.5.20.1"""
     info_class, length = request.file_info_class, request.output_buffer_length
     opened = call.opened
@@ -61,7 +62,10 @@ def _query_file(call: Call, request: QueryInfoRequest) -> Reply:
     find_right(FILE_QUERY, FileInfo, info_class).check(opened)
     _check_length(length, fscc.MINIMUM_OUTPUT_LENGTH.get(info_class, 0))
     if isinstance(opened, FileOpen):
-        return _reply(query_file(call, opened, info_class), length)
+        if info_class == FileInfo.FULL_EA:
+            data, status = await query_full_ea(call, opened, request)
+            return Reply(pack_query_info_response(data), None, status)
+        return _reply(await query_file(call, opened, info_class), length)
     return _reply(query_pipe(opened, info_class), length)
 
 

@@ -62,7 +62,7 @@ def _fits_zero_copy(call: Call, length: int) -> bool:
     return (
         zero_copy is not None
         and length >= zero_copy.min_length
-        and not call.sign_reply
+        and call.signer is None
         and call.chain.sealed is None
         and len(call.chain.calls) == 1
     )

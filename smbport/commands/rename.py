@@ -12,14 +12,17 @@ from typing import Final, NamedTuple
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call
 from smbport.commands.find_name import find_name, parent_of
+from smbport.commands.governed import may_add
 from smbport.commands.oplock_break import make_way
 from smbport.commands.steps import blocking
 from smbport.platform import FileKey, Kind, Stat, Volume
+from smbport.state.changes import OF_FILE, name_of
 from smbport.state.names import fold, parse_file_name
 from smbport.state.open import FileOpen
 from smbport.state.oplocks import NEED_CLOSED
 from smbport.state.server import Server
 from smbport.state.spellings import Spellings
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import Access, FileAttribute, ShareAccess
 from smbport.wire.fscc import (
     FileLinkInformation,
@@ -111,13 +114,16 @@ def _new_path(opened: FileOpen, root_directory: int, text: str) -> str:
 
 async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
     """[MS-FSA] 2.1.5.15.11"""
+    while await make_way(call.server, opened.shared, NEED_CLOSED, opened.cache):
+        call.still_open()
     if opened.is_directory:
         await _check_below(call, opened)
-    server, volume, old = call.server, _volume_of(opened), opened.path
+    server, volume, old = call.server, _seer(opened), opened.path
     key = opened.shared.key
     target = await _aim(call, opened, wish)
     if target.path == old:
         return
+    await _check_addition(opened, target)
     if target.same_name:
         # A volume that ignores case finds the old name in place of the new one.
         step = partial(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
@@ -128,14 +134,17 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
         _check_replace(server, target, wish)
         step = partial(volume.rename, old, target.path, replace=target.stat is not None)
     await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=old)
-    server.files.move(opened.tree.share, old, target.path)
+    for moved in server.files.move(opened.tree.share, old, target.path):
+        server.unsaved.note(moved)
     opened.created = True  # a flush makes the new name durable
+    _report_rename(opened, old, target)
 
 
 async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
     """[MS-FSA] 2.1.5.15, FileLinkInformation"""
-    server, volume, old = call.server, _volume_of(opened), opened.path
+    server, volume, old = call.server, opened.volume, opened.path
     target = await _aim(call, opened, wish)
+    await _check_addition(opened, target)
     same_file = target.stat is not None and target.stat.key == opened.shared.key
     _check_replace(server, target, wish, same_file=same_file)
     if same_file:
@@ -147,20 +156,68 @@ async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
         directory = parent_of(target.path)
         step = partial(_link_over, volume, old, f"{directory}/{passing}" if directory else passing, target.path)
     await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=None)
+    changes = opened.tree.share.changes
+    if changes:
+        if target.stat is not None:
+            changes.report(NotifyAction.REMOVED, target.path, OF_FILE, opened)
+        changes.report(NotifyAction.ADDED, target.path, OF_FILE, opened)
 
 
-def _volume_of(opened: FileOpen) -> Volume:
-    volume = opened.tree.volume
-    assert volume is not None
-    return volume
+def _report_rename(opened: FileOpen, old: str, target: _Target) -> None:
+    """Tell who listens.  Windows tells of a file more when it is closed, because its times and attributes follow."""
+    if not opened.is_directory:
+        opened.unreported |= CompletionFilter.ATTRIBUTES | CompletionFilter.CREATION
+    changes, new = opened.tree.share.changes, target.path
+    if not changes:
+        return
+    what = name_of(directory=opened.is_directory)
+    replaced = target.stat if not target.same_name else None
+    if replaced is not None and replaced.key == opened.shared.key:  # it has the new name already, and lost the old one
+        changes.report(NotifyAction.REMOVED, old, what, opened)
+        return
+    if replaced is not None:
+        changes.report(NotifyAction.REMOVED, new, OF_FILE, opened)
+    if parent_of(old) == parent_of(new):
+        changes.report(NotifyAction.RENAMED_OLD_NAME, old, what, opened)
+        changes.report(NotifyAction.RENAMED_NEW_NAME, new, what, opened)
+    else:
+        changes.report(NotifyAction.REMOVED, old, what, opened)
+        changes.report(NotifyAction.ADDED, new, what, opened)
+    if opened.is_directory:
+        changes.move(old, new)
+
+
+def _seer(opened: FileOpen) -> Volume:
+    """Where descriptors decide, these are asked, and then the server acts with its own rights."""
+    descriptors = opened.tree.descriptors
+    return opened.volume if descriptors is None else descriptors.volume
+
+
+async def _check_addition(opened: FileOpen, target: _Target) -> None:
+    """Where descriptors decide, the system is not asked: does the directory take the name, and let an old one go?"""
+    descriptors, plain = opened.tree.descriptors, opened.tree.volume
+    if descriptors is None or plain is None:
+        return
+    replaced = target.stat is not None and not target.same_name
+    step = partial(may_add, descriptors, plain, target.path, directory=opened.is_directory, replaces=replaced)
+    if not await blocking(step):
+        raise StatusError(Status.ACCESS_DENIED, "the directory does not take the name")
 
 
 async def _check_below(call: Call, opened: FileOpen) -> None:
-    """Nothing inside a directory that moves may be open; a client that has closed it already may say so now."""
-    files = call.server.files
-    while (inside := files.find_below(opened.tree.share, opened.path)) is not None:
-        if not await make_way(call.server, inside.shared, NEED_CLOSED):
-            raise StatusError(Status.ACCESS_DENIED, f"{inside.path} is open by {inside.session_name}")
+    """Nothing inside a directory that moves may be open; a client that has closed it already may say so now.
+
+    Each is asked once: what is opened meanwhile is in the way.
+    """
+    files, share, path = call.server.files, opened.tree.share, opened.path
+    for inside in files.below(share, path):
+        while not inside.closed and await make_way(call.server, inside.shared, NEED_CLOSED):
+            pass
+        if not inside.closed:
+            break
+    inside_still = files.find_below(share, path)
+    if inside_still is not None:
+        raise StatusError(Status.ACCESS_DENIED, f"{inside_still.path} is open by {inside_still.session_name}")
 
 
 async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
@@ -170,7 +227,8 @@ async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
         target = await _look(call, opened, old, wish)
         if target.path == old:
             return target
-        _check_directory(server, target)
+        if await _enter_directory(server, target):
+            continue
         replaces = target.stat is not None and target.stat.key != key and wish.replace and not wish.posix
         shared = server.files.find(target.stat.key) if target.stat is not None and replaces else None
         if shared is None or not await make_way(server, shared, NEED_CLOSED):
@@ -180,7 +238,7 @@ async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
 async def _look(call: Call, opened: FileOpen, old: str, wish: _Wish) -> _Target:
     """What is there now, with the open still open and its name still the one that was looked at."""
     spellings = opened.tree.share.spellings
-    target = await blocking(_look_at, _volume_of(opened), old, opened.shared.key, wish.path, spellings=spellings)
+    target = await blocking(_look_at, _seer(opened), old, opened.shared.key, wish.path, spellings=spellings)
     if call.still_open().path != old:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "somebody else renamed it first")
     return target
@@ -189,11 +247,22 @@ async def _look(call: Call, opened: FileOpen, old: str, wish: _Wish) -> _Target:
 # Where the state lives ------------------------------------------------------------------------------------------
 
 
-def _check_directory(server: Server, target: _Target) -> None:
-    """Windows opens the directory of the new name to add to it, and shares reading and writing only."""
+async def _enter_directory(server: Server, target: _Target) -> bool:
+    """Windows opens the directory of the new name to add to it, and shares reading and writing only.
+
+    True if somebody who may have closed it had to be waited for: then look again.
+    """
     directory = server.files.find(target.directory)
-    if directory is not None:
-        directory.check_sharing(Access.ADD_FILE, ShareAccess.READ | ShareAccess.WRITE)
+    try:
+        if directory is not None:
+            directory.check_sharing(Access.ADD_FILE, ShareAccess.READ | ShareAccess.WRITE)
+        return False
+    except StatusError as error:
+        if error.status != Status.SHARING_VIOLATION or directory is None:
+            raise
+        if not await make_way(server, directory, NEED_CLOSED):
+            raise
+        return True
 
 
 def _check_replace(server: Server, target: _Target, wish: _Wish, *, same_file: bool = False) -> None:

@@ -35,10 +35,12 @@ class Right(NamedTuple):
 
 
 NOTHING: Final = Right()
+_READ_DATA: Final = Right(Access.READ_DATA, files_only=True)
 _READ_ATTRIBUTES: Final = Right(Access.READ_ATTRIBUTES)
 _READ_EA: Final = Right(Access.READ_EA)
 _WRITE_ATTRIBUTES: Final = Right(Access.WRITE_ATTRIBUTES, changes=True)
 _WRITE_DATA: Final = Right(Access.WRITE_DATA, changes=True, files_only=True)
+_WRITE_SOMETHING: Final = Right(Access.WRITE_DATA | Access.APPEND_DATA | Access.WRITE_ATTRIBUTES, changes=True)
 _DELETE: Final = Right(Access.DELETE, changes=True)
 
 # [MS-SMB2] 3.3.5.20.1, [MS-FSA] 2.1.5.12: query by file information class.
@@ -71,6 +73,7 @@ FILE_SET: Final[dict[int, Right]] = {
     FileInfo.DISPOSITION: _DELETE,
     FileInfo.DISPOSITION_EX: _DELETE,
     FileInfo.END_OF_FILE: _WRITE_DATA,
+    FileInfo.FULL_EA: Right(Access.WRITE_EA, changes=True),
     FileInfo.LINK: Right(changes=True, files_only=True),
     FileInfo.MODE: NOTHING,
     FileInfo.POSITION: NOTHING,
@@ -93,11 +96,33 @@ FS_QUERY: Final[dict[int, Right]] = {
 # [MS-SMB2] 3.3.5.21.2: nothing of a volume can be set; labels and quotas are the administrator's.
 FS_SET: Final[dict[int, Right]] = {}
 
-# [MS-SMB2] 3.3.5.15: FSCTLs on an open.  Those that need none (FileId all ones) are in commands/ioctl.py.
+# [MS-SMB2] 3.3.5.15: FSCTLs on an open.  Those that need none (FileId all ones) have no row.
 FSCTLS: Final[dict[int, Right]] = {
     FsControl.CREATE_OR_GET_OBJECT_ID: NOTHING,
+    FsControl.DELETE_REPARSE_POINT: _WRITE_SOMETHING,
+    FsControl.DUPLICATE_EXTENTS_TO_FILE: _WRITE_DATA,
+    FsControl.DUPLICATE_EXTENTS_TO_FILE_EX: _WRITE_DATA,
+    FsControl.FILE_LEVEL_TRIM: _WRITE_DATA,
+    FsControl.GET_COMPRESSION: NOTHING,
+    FsControl.GET_INTEGRITY_INFORMATION: NOTHING,
+    FsControl.GET_OBJECT_ID: NOTHING,
+    FsControl.GET_REPARSE_POINT: NOTHING,
+    FsControl.LMR_REQUEST_RESILIENCY: Right(files_only=True),
+    FsControl.OFFLOAD_READ: _READ_DATA,
+    FsControl.OFFLOAD_WRITE: _WRITE_DATA,
     FsControl.PIPE_PEEK: Right(Access.READ_DATA),
     FsControl.PIPE_TRANSCEIVE: Right(Access.READ_DATA | Access.WRITE_DATA),
+    FsControl.QUERY_ALLOCATED_RANGES: _READ_DATA,
+    FsControl.QUERY_FILE_REGIONS: _READ_DATA,
+    FsControl.SET_COMPRESSION: Right(Access.WRITE_DATA, changes=True),
+    FsControl.SET_INTEGRITY_INFORMATION: Right(Access.WRITE_DATA, changes=True),
+    FsControl.SET_REPARSE_POINT: _WRITE_SOMETHING,
+    FsControl.SET_SPARSE: _WRITE_SOMETHING,
+    FsControl.SET_ZERO_DATA: _WRITE_DATA,
+    FsControl.SRV_COPYCHUNK: _WRITE_DATA,
+    FsControl.SRV_COPYCHUNK_WRITE: _WRITE_DATA,
+    FsControl.SRV_ENUMERATE_SNAPSHOTS: Right(Access.READ_DATA),
+    FsControl.SRV_REQUEST_RESUME_KEY: NOTHING,
 }
 
 

@@ -2,17 +2,19 @@
 
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.close import delete_name
+from smbport.commands.session_binding import bind, check_room_for_logon, find_binding, proves_key
 from smbport.commands.steps import blocking, waiting
 from smbport.security.auth import BadToken, Continue, Done, LogonUser
 from smbport.security.keys import derive_keys
 from smbport.security.sealing import Sealer
 from smbport.security.signing import make_signer
+from smbport.state.server import Server
 from smbport.state.session import Channel, Session
 from smbport.wire.constants import Dialect, SecurityMode, SessionFlag, SessionSetupFlag
 from smbport.wire.session import SessionSetupRequest, pack_session_setup_response, security_buffer
 from smbport.wire.status import Disconnect, Status, StatusError
 
-__all__ = ["session_setup"]
+__all__ = ["map_account", "session_setup"]
 
 
 async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
@@ -21,12 +23,8 @@ async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
     if settings.encryption == "required" and connection.dialect < Dialect.SMB_3_0:
         log.warning("%s speaks no dialect that can be sealed, and encryption is required", connection.address)
         raise StatusError(Status.ACCESS_DENIED)
-    if request.flags & SessionSetupFlag.BINDING:
-        # Multichannel is not announced, so nobody may ask for it.  [MS-SMB2] 3.3.5.5
-        raise StatusError(Status.REQUEST_NOT_ACCEPTED, "binding")
     token = security_buffer(call.message, request)
-    channel = _new_session(call) if call.header.session_id == 0 else _known_session(call)
-    call.channel = channel
+    channel = call.channel = _find_channel(call, request)
     if channel.exchange is None:
         channel.exchange = call.server.authenticator.begin()
     if connection.dialect == Dialect.SMB_3_1_1:
@@ -39,21 +37,28 @@ async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
     if isinstance(step, Continue):
         return Reply(pack_session_setup_response(0, step.token), None, Status.MORE_PROCESSING_REQUIRED)
     channel.exchange = None
+    if channel.binding:
+        bind(call, channel, step)
+        return _success(channel.session, step)
     if channel.session.valid:
         return await _log_on_again(call, channel, step)
     return await _log_on(call, channel, step, request)
 
 
+def _find_channel(call: Call, request: SessionSetupRequest) -> Channel:
+    """The channel that logs on, again or for the first time."""
+    if request.flags & SessionSetupFlag.BINDING:
+        return find_binding(call)
+    if call.header.session_id == 0:
+        return _new_session(call)
+    return _known_session(call)
+
+
 def _new_session(call: Call) -> Channel:
     """A session that exists only for the logon until that succeeds."""
     connection, server = call.connection, call.server
-    limits = server.settings.limits
-    in_setup = sum(not channel.session.valid for channel in connection.channels.values())
-    if (
-        in_setup >= limits.sessions_in_setup
-        or len(connection.channels) >= limits.sessions_per_connection
-        or len(server.sessions) >= limits.sessions
-    ):
+    check_room_for_logon(call)
+    if len(server.sessions) >= server.settings.limits.sessions:
         raise StatusError(Status.TOO_MANY_SESSIONS)
     session = Session(server, server.new_session_id())
     channel = Channel(session, connection, connection.preauth.copy())
@@ -65,8 +70,11 @@ def _new_session(call: Call) -> Channel:
 
 def _known_session(call: Call) -> Channel:
     """The logon in progress, or a session that authenticates again.  [MS-SMB2] 3.3.5.5.2"""
-    channel = call.connection.channels.get(call.header.session_id)
-    if channel is None:
+    channel = call.channel
+    if channel is None or channel.binding:
+        elsewhere = call.server.sessions.get(call.header.session_id)
+        if elsewhere is not None:
+            proves_key(call, elsewhere)
         raise StatusError(Status.USER_SESSION_DELETED)
     session = channel.session
     if session.valid:
@@ -78,22 +86,28 @@ def _known_session(call: Call) -> Channel:
 
 
 async def _fail(call: Call, channel: Channel, error: Exception) -> None:
-    """The logon failed: forget it, and make guessing slow.  A session that was valid ends too.  [MS-SMB2] 3.3.5.5.3"""
+    """The logon failed: forget it, and make guessing slow.  [MS-SMB2] 3.3.5.5.3
+
+    A session that was to authenticate again ends with it, on all connections; one that was to be bound does not.
+    """
     connection, server, limits = call.connection, call.server, call.server.settings.limits
     channel.exchange = None
     if not channel.session.valid:
-        call.channel = None  # there was never a key to sign the refusal with
-    await _end(call, channel.session)
+        call.channel = None  # the refusal does not name a session that never was
+    if channel.binding:
+        channel.leave()
+    else:
+        await _end(call, channel.session)
     connection.failed_logons += 1
     log.warning("logon from %s failed: %s", connection.address, error)
     if connection.failed_logons >= limits.failed_logons_per_connection:
         raise Disconnect(f"{connection.failed_logons} failed logons")
-    if not server.throttle.enter(connection.address):
+    if not server.throttle.enter(connection.network):
         raise Disconnect("too many failed logons at once from this address")
     try:
         await waiting(server.runtime.new_event(), limits.failed_logon_delay_s, interim=False)
     finally:
-        server.throttle.leave(connection.address)
+        server.throttle.leave(connection.network)
 
 
 async def _end(call: Call, session: Session) -> None:
@@ -105,11 +119,12 @@ async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetu
     """The session becomes valid: keys, account, and what it must protect.  [MS-SMB2] 3.3.5.5.3"""
     session, connection, settings = channel.session, call.connection, call.server.settings
     try:
-        await _map_account(call, session, done.user)
+        await map_account(call.server, session, done.user)
     except OSError:
         await _end(call, session)
         raise
     session.user = done.user
+    session.expires_ns = done.expires_ns
     session.session_key = done.session_key
     _make_keys(channel, done)
     trusted = done.user.kind == "user"
@@ -125,7 +140,7 @@ async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetu
     if request.previous_session_id and request.previous_session_id != session.session_id:
         await _end_previous_session(call, session, request.previous_session_id)
     log.info("%s logged on as %r from %s", done.user.kind, done.user.name, connection.address)
-    call.sign_reply = trusted
+    call.signer = channel.signer if trusted else None
     return _success(session, done)
 
 
@@ -137,24 +152,33 @@ def _success(session: Session, done: Done) -> Reply:
 
 
 def _make_keys(channel: Channel, done: Done) -> None:
-    """[MS-SMB2] 3.3.5.5.3.  Guests and anonymous users have no secret, so what they send is not sealed."""
+    """[MS-SMB2] 3.3.5.5.3.  Guests and anonymous users have no secret, so what they send is not sealed.
+
+    But where a user seals, an anonymous session may, too: some clients then seal whatever they send.
+    """
     session, connection = channel.session, channel.connection
-    cipher = connection.cipher if done.user.kind == "user" else None
+    secret = done.user.kind == "user"
+    beside = done.user.kind == "anonymous" and any(
+        other.signer is not None and other.session.secret_keys for other in connection.channels.values()
+    )
+    cipher = connection.cipher if secret or beside else None
     keys = session.keys = derive_keys(connection.dialect, done.session_key, channel.preauth.value, cipher)
-    channel.signer = make_signer(connection.signing_algorithm, keys.signing)
-    session.secret_keys = done.user.kind == "user"
+    session.signer = channel.signer = make_signer(connection.signing_algorithm, keys.signing)
+    session.dialect, session.signing_algorithm = connection.dialect, connection.signing_algorithm
+    session.cipher = connection.cipher
+    session.secret_keys = secret
     if cipher is not None:
         session.sealer = Sealer(cipher, keys.encryption_in, keys.encryption_out)
 
 
-async def _map_account(call: Call, session: Session, user: LogonUser) -> None:
+async def map_account(server: Server, session: Session, user: LogonUser) -> None:
     """Find the system account whose rights the user has on files; None if there is none or no need of one."""
-    identity = call.server.platform.identity
+    identity = server.platform.identity
     session.account = None
     if identity is None or user.kind == "anonymous":
         return
     if user.kind == "guest":
-        name = call.server.settings.guest_account
+        name = server.settings.guest_account
     else:
         name = (user.record.account if user.record is not None else None) or user.name
     session.account = None if name in (None, "server") else await blocking(identity.find_account, name)
@@ -167,11 +191,13 @@ async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
     if not _may_become(session, done.user):
         log.warning("session of %s %s cannot become one of %s", session.user.kind, session.user_name, done.user.kind)
         raise StatusError(Status.ACCESS_DENIED)
-    await _map_account(call, session, done.user)
+    await map_account(call.server, session, done.user)
     if not session.valid:  # a LOGOFF came while a thread was busy
         raise StatusError(Status.USER_SESSION_DELETED)
     session.user = done.user
-    call.sign_reply |= done.user.kind == "user"  # a signed request is answered so, whoever the user is now
+    session.expires_ns = done.expires_ns
+    if done.user.kind == "user":  # a signed request is answered so, whoever the user is now
+        call.signer = channel.signer
     return _success(session, done)
 
 
@@ -194,4 +220,5 @@ async def _end_previous_session(call: Call, session: Session, previous_id: int) 
     if (previous.user.name, previous.user.kind) != (session.user.name, session.user.kind):
         log.warning("%s may not end session %x of %s", session.user_name, previous_id, previous.user_name)
         return
-    await _end(call, previous)
+    for opened in previous.lose():
+        await delete_name(call.server, opened)

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from smbport.commands.attributes import SETTABLE, WRITE_BITS, is_dot_file
 from smbport.commands.call import Call, Reply
 from smbport.commands.disposition import set_disposition, set_disposition_ex
+from smbport.commands.extended_attributes import set_full_ea
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.query_info import find_right
 from smbport.commands.rename import set_link, set_rename, set_rename_ex
@@ -17,6 +18,7 @@ from smbport.commands.security_information import set_security
 from smbport.commands.steps import blocking
 from smbport.platform import Node, Stat
 from smbport.state.open import FileOpen
+from smbport.wire.change import CompletionFilter
 from smbport.wire.constants import CreateOption, FileAttribute, FileInfo, FsInfo, InfoType
 from smbport.wire.fscc import (
     FileAllocationInformation,
@@ -39,6 +41,7 @@ MODE_SETTABLE: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY
 FILETIME_MAX: Final = (1 << 63) - 1
 
 _DONE: Final = Reply(SetInfoResponse())
+_TIMES: Final = (CompletionFilter.CREATION, CompletionFilter.LAST_ACCESS, CompletionFilter.LAST_WRITE)
 _NO_TIMES: Final = (SetTime.UNCHANGED, SetTime.FREEZE, SetTime.THAW)
 
 
@@ -58,7 +61,8 @@ async def set_info(call: Call, request: SetInfoRequest) -> Reply:
             find_right(FS_SET, FsInfo, request.file_info_class)
             raise AssertionError("the table has a row that nobody handles")
         case InfoType.SECURITY:
-            await set_security(opened, request.additional_information, buffer)
+            await set_security(call, opened, request.additional_information, buffer)
+            opened.report_modified(CompletionFilter.SECURITY)
         case InfoType.QUOTA:
             raise StatusError(Status.NOT_SUPPORTED, "no quotas")
         case _:
@@ -93,12 +97,18 @@ async def _set_basic(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     mode: int | None = None
     if wanted.file_attributes:
         if volume.features.stores_marks:
-            marks = wanted.file_attributes & SETTABLE
+            sparse = (opened.node.stat().dos_attributes or 0) & FileAttribute.SPARSE_FILE
+            marks = wanted.file_attributes & SETTABLE | sparse
         else:
             mode = _mode_for(opened, opened.node.stat(), wanted.file_attributes)
     if not volume.features.stores_marks:
         birth_ns = None
     await blocking(_apply, opened.node, marks, birth_ns, mode, access_ns, write_ns)
+    what = CompletionFilter.ATTRIBUTES if marks is not None or mode is not None else 0
+    for time_ns, bit in zip((birth_ns, access_ns, write_ns), _TIMES, strict=True):
+        what |= bit if time_ns is not None else 0
+    if what:
+        opened.report_modified(what)
 
 
 def _check_attributes(opened: FileOpen, attributes: int) -> None:
@@ -180,6 +190,7 @@ async def _set_allocation(call: Call, opened: FileOpen, buffer: memoryview) -> N
 async def _change_size(call: Call, opened: FileOpen, change: Callable[..., None], size: int) -> None:
     try:
         await blocking(change, size)
+        opened.report_modified(CompletionFilter.SIZE)
     finally:
         if opened.shared.oplocks:
             stop_caching(call.server, opened)
@@ -210,6 +221,7 @@ _SETTERS: Final[dict[int, Callable[[Call, FileOpen, memoryview], Awaitable[None]
     FileInfo.DISPOSITION: set_disposition,
     FileInfo.DISPOSITION_EX: set_disposition_ex,
     FileInfo.END_OF_FILE: _set_end_of_file,
+    FileInfo.FULL_EA: set_full_ea,
     FileInfo.LINK: set_link,
     FileInfo.MODE: _set_mode,
     FileInfo.POSITION: _set_position,

@@ -49,9 +49,11 @@ class Rule(NamedTuple):
     record: type[Record]
     handler: Handler
     session: bool = True
+    after_expiry: bool = False  # what gives back is done even if the user has to authenticate again
     tree: bool = True
     opened: bool = False  # the record has a FileId, whose open is looked up, checked for `right` and pinned
     right: Right = NOTHING
+    changes: bool = False  # must not be done late, after the client has lost a channel and gone on
     payload: Payload | None = None  # bytes that the credit charge must pay for
 
 
@@ -61,20 +63,27 @@ _WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
 RULES: Final[dict[int, Rule]] = {
     Command.NEGOTIATE: Rule(NegotiateRequest, negotiate, session=False, tree=False),
     Command.SESSION_SETUP: Rule(SessionSetupRequest, session_setup, session=False, tree=False),
-    Command.LOGOFF: Rule(LogoffRequest, logoff, tree=False),
+    Command.LOGOFF: Rule(LogoffRequest, logoff, tree=False, after_expiry=True),
     Command.TREE_CONNECT: Rule(TreeConnectRequest, tree_connect, tree=False),
     Command.TREE_DISCONNECT: Rule(TreeDisconnectRequest, tree_disconnect),
     Command.ECHO: Rule(EchoRequest, echo, session=False, tree=False),
     Command.CREATE: Rule(CreateRequest, create),
-    Command.CLOSE: Rule(CloseRequest, close, opened=True),
+    Command.CLOSE: Rule(CloseRequest, close, opened=True, after_expiry=True),
     Command.FLUSH: Rule(FlushRequest, flush, opened=True, right=Right(_WRITERS)),
     Command.READ: Rule(
         ReadRequest, read, opened=True, right=Right(Access.READ_DATA | Access.EXECUTE), payload=lambda r: r.length
     ),
     Command.WRITE: Rule(
-        WriteRequest, write, opened=True, right=Right(_WRITERS, changes=True), payload=lambda r: r.length
+        WriteRequest,
+        write,
+        opened=True,
+        right=Right(_WRITERS, changes=True),
+        changes=True,
+        payload=lambda r: r.length,
     ),
-    Command.LOCK: Rule(LockRequest, lock, opened=True, right=Right(Access.READ_DATA | Access.WRITE_DATA)),
+    Command.LOCK: Rule(
+        LockRequest, lock, opened=True, right=Right(Access.READ_DATA | Access.WRITE_DATA), after_expiry=True
+    ),  # but only to unlock, which its handler knows
     # Some FSCTLs are asked of no open: the handler consults rights.FSCTLS.
     Command.IOCTL: Rule(
         IoctlRequest,
@@ -103,6 +112,8 @@ RULES: Final[dict[int, Rule]] = {
         opened=True,
         payload=lambda r: max(r.input_buffer_length, r.output_buffer_length),
     ),
-    Command.SET_INFO: Rule(SetInfoRequest, set_info, opened=True, payload=lambda r: r.buffer_length),
+    Command.SET_INFO: Rule(
+        SetInfoRequest, set_info, opened=True, changes=True, payload=lambda r: r.buffer_length
+    ),
     Command.OPLOCK_BREAK: Rule(BreakAcknowledgment, oplock_break),
 }

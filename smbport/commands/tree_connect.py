@@ -3,13 +3,17 @@
 from dataclasses import replace
 from typing import Final
 
+from smbport.commands.account_names import find_users
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.close import delete_name
 from smbport.commands.steps import blocking
 from smbport.platform import Account
+from smbport.security.sids import Person, make_token
+from smbport.state.descriptors import Descriptors
+from smbport.state.server import Server
 from smbport.state.session import Session
 from smbport.state.tree import Share, TreeConnect
-from smbport.wire.constants import Dialect, ShareFlag, ShareType
+from smbport.wire.constants import Dialect, ShareCapability, ShareFlag, ShareType
 from smbport.wire.status import Disconnect, Status, StatusError
 from smbport.wire.tree import (
     TreeConnectRequest,
@@ -19,7 +23,7 @@ from smbport.wire.tree import (
     tree_path,
 )
 
-__all__ = ["tree_connect", "tree_disconnect"]
+__all__ = ["connect", "tree_connect", "tree_disconnect"]
 
 EXTENSION_PRESENT: Final = 0x0004  # SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT, clusters only  [MS-SMB2] 2.2.9
 
@@ -36,7 +40,7 @@ async def tree_connect(call: Call, request: TreeConnectRequest) -> Reply:
     share = _find_share(call, tree_path(call.message, request))
     if len(session.trees) >= call.server.settings.limits.trees_per_session:
         raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many trees")
-    tree = await _connect(call, session, share)
+    tree = await connect(call.server, session, share)
     if not session.valid:  # a LOGOFF came while a thread was busy
         raise StatusError(Status.USER_SESSION_DELETED)
     _check_encryption(call, session, tree)
@@ -46,11 +50,25 @@ async def tree_connect(call: Call, request: TreeConnectRequest) -> Reply:
     return Reply(
         TreeConnectResponse(
             share_type=ShareType.PIPE if tree.volume is None else ShareType.DISK,
-            share_flags=ShareFlag.ENCRYPT_DATA if tree.encrypt else ShareFlag.MANUAL_CACHING,
-            capabilities=0,
+            share_flags=_flags(tree),
+            capabilities=_capabilities(call, tree),
             maximal_access=tree.maximal_access,
         )
     )
+
+
+def _flags(tree: TreeConnect) -> int:
+    """[MS-SMB2] 2.2.10, ShareFlags"""
+    flags = ShareFlag.ENCRYPT_DATA if tree.encrypt else ShareFlag.MANUAL_CACHING
+    if tree.share.settings.access_based_enumeration:
+        flags |= ShareFlag.ACCESS_BASED_DIRECTORY_ENUM
+    return flags
+
+
+def _capabilities(call: Call, tree: TreeConnect) -> int:
+    """[MS-SMB2] 2.2.10, Capabilities"""
+    available = tree.share.settings.continuous_availability and call.connection.dialect >= Dialect.SMB_3_0
+    return ShareCapability.CONTINUOUS_AVAILABILITY if available else 0
 
 
 def _find_share(call: Call, path: str) -> Share:
@@ -72,28 +90,51 @@ def _find_share(call: Call, path: str) -> Share:
     return share
 
 
-async def _connect(call: Call, session: Session, share: Share) -> TreeConnect:
+async def connect(server: Server, session: Session, share: Share) -> TreeConnect:
     """Decide whose rights the files are opened with, and make the tree connect."""
     tree_id = session.next_tree_id
     session.next_tree_id += 1
-    platform = call.server.platform
+    platform = server.platform
     if share.volume is None:
         return TreeConnect(session, tree_id, share, platform.account, None)
-    account = await _account_for(call, session, share)
+    account = await _account_for(server, session, share)
     if account is None:
-        return TreeConnect(session, tree_id, share, platform.account, share.volume)
-    return TreeConnect(session, tree_id, share, account, share.volume.acting_as(account))
+        tree = TreeConnect(session, tree_id, share, platform.account, share.volume)
+    else:
+        tree = TreeConnect(session, tree_id, share, account, share.volume.acting_as(account))
+    tree.descriptors = await _descriptors_for(server, tree, acts_as_user=account is not None)
+    return tree
 
 
-async def _account_for(call: Call, session: Session, share: Share) -> Account | None:
+async def _descriptors_for(server: Server, tree: TreeConnect, *, acts_as_user: bool) -> Descriptors | None:
+    """What decides beside the system in a share with `acl = "nt"`; None in others."""
+    session, share = tree.session, tree.share
+    if share.descriptor_name is None:
+        return None
+    user, acl = session.user, server.platform.acl
+    assert user is not None
+    assert share.volume is not None
+    assert acl is not None
+    own = acts_as_user and share.settings.run_as == "client" and user.kind == "user"
+    person = Person(
+        kind=user.kind,
+        rid=user.record.rid if user.record is not None else 0,
+        administrator=session.listed_name.casefold() in {name.casefold() for name in server.settings.administrators},
+    )
+    token = make_token(server.authenticator.users.machine_id, person, tree.account if own else None)
+    users = await find_users(server) if own else {}
+    return Descriptors(acl, share.descriptor_name, share.volume, token, tree.account, users, own)
+
+
+async def _account_for(server: Server, session: Session, share: Share) -> Account | None:
     """The system account of this tree connect; None is the process itself.
 
     A platform that cannot switch identities serves everything as the one it has.  One that can never falls
     back to its own: a user without an account of the system is refused.
     """
-    identity = call.server.platform.identity
+    identity = server.platform.identity
     settings = share.settings
-    guest_as_server = session.is_guest_or_anonymous and call.server.settings.guest_account == "server"
+    guest_as_server = session.is_guest_or_anonymous and server.settings.guest_account == "server"
     if identity is None or settings.run_as == "server" or (settings.run_as == "client" and guest_as_server):
         return None
     account: Account | None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from smbport.commands.call import Call
+from smbport.commands.extended_attributes import keeps_eas
 from smbport.commands.steps import blocking
 from smbport.platform import Space
 from smbport.state.open import FileOpen
@@ -40,7 +41,7 @@ async def query_volume(call: Call, opened: FileOpen, info_class: int) -> bytes:
     assert volume is not None
     if info_class in _OF_SPACE:
         space = await blocking(volume.space)
-        return _OF_SPACE[info_class](space).pack()
+        return _OF_SPACE[info_class](space, tree).pack()
     answer = _OF_VOLUME[info_class](tree, call.server.start_ns)
     return answer if isinstance(answer, bytes) else answer.pack()
 
@@ -48,7 +49,7 @@ async def query_volume(call: Call, opened: FileOpen, info_class: int) -> bytes:
 # Space ----------------------------------------------------------------------------------------------------------
 
 
-def _size(space: Space) -> FileFsSizeInformation:
+def _size(space: Space, tree: TreeConnect) -> FileFsSizeInformation:
     sectors, sector, unit = _units(space)
     return FileFsSizeInformation(
         total_allocation_units=space.total // unit,
@@ -58,7 +59,7 @@ def _size(space: Space) -> FileFsSizeInformation:
     )
 
 
-def _full_size(space: Space) -> FileFsFullSizeInformation:
+def _full_size(space: Space, tree: TreeConnect) -> FileFsFullSizeInformation:
     sectors, sector, unit = _units(space)
     return FileFsFullSizeInformation(
         total_allocation_units=space.total // unit,
@@ -69,15 +70,16 @@ def _full_size(space: Space) -> FileFsFullSizeInformation:
     )
 
 
-def _sector_size(space: Space) -> FileFsSectorSizeInformation:
+def _sector_size(space: Space, tree: TreeConnect) -> FileFsSectorSizeInformation:
     """A write of one block is what a file system can be trusted not to tear."""
     _, sector, unit = _units(space)
+    trims = SectorSizeFlag.TRIM_ENABLED if _has_holes(tree) else 0
     return FileFsSectorSizeInformation(
         logical_bytes_per_sector=sector,
         physical_bytes_per_sector_for_atomicity=unit,
         physical_bytes_per_sector_for_performance=unit,
         effective_physical_bytes_per_sector_for_atomicity=unit,
-        flags=SectorSizeFlag.ALIGNED_DEVICE | SectorSizeFlag.PARTITION_ALIGNED_ON_DEVICE,
+        flags=SectorSizeFlag.ALIGNED_DEVICE | SectorSizeFlag.PARTITION_ALIGNED_ON_DEVICE | trims,
         byte_offset_for_sector_alignment=0,
         byte_offset_for_partition_alignment=0,
     )
@@ -90,7 +92,7 @@ def _units(space: Space) -> tuple[int, int, int]:
     return unit // sector, sector, unit
 
 
-_OF_SPACE: Final[dict[int, Callable[[Space], Record]]] = {
+_OF_SPACE: Final[dict[int, Callable[[Space, TreeConnect], Record]]] = {
     FsInfo.FULL_SIZE: _full_size,
     FsInfo.SECTOR_SIZE: _sector_size,
     FsInfo.SIZE: _size,
@@ -109,7 +111,16 @@ def _attribute(tree: TreeConnect, start_ns: int) -> bytes:
         FileSystemAttribute.CASE_PRESERVED_NAMES
         | FileSystemAttribute.UNICODE_ON_DISK
         | FileSystemAttribute.SUPPORTS_HARD_LINKS
+        | FileSystemAttribute.SUPPORTS_REPARSE_POINTS
     )
+    if tree.descriptors is not None:
+        flags |= FileSystemAttribute.PERSISTENT_ACLS
+    if keeps_eas(tree.session.server.platform.attributes, volume):
+        flags |= FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
+    if _has_holes(tree) and features.stores_marks:
+        flags |= FileSystemAttribute.SUPPORTS_SPARSE_FILES
+    if features.reflink and tree.session.server.platform.clone is not None:
+        flags |= FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
     if tree.share.settings.case_sensitive and features.case_sensitive:
         flags |= FileSystemAttribute.CASE_SENSITIVE_SEARCH
     if not tree.writable:
@@ -151,6 +162,11 @@ def _volume(tree: TreeConnect, start_ns: int) -> bytes:
         volume_creation_time=filetime_from_ns(start_ns),
         volume_serial_number=_serial(tree) & 0xFFFFFFFF,
     )
+
+
+def _has_holes(tree: TreeConnect) -> bool:
+    volume = tree.volume
+    return volume is not None and volume.features.holes and tree.session.server.platform.sparse is not None
 
 
 def _serial(tree: TreeConnect) -> int:

@@ -6,6 +6,7 @@ from smbport.commands.call import Call, Reply
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import blocking
 from smbport.state.open import FileOpen, PipeOpen
+from smbport.wire.change import CompletionFilter
 from smbport.wire.constants import Access, CreateOption, WriteFlag
 from smbport.wire.file import WriteRequest, WriteResponse, write_data
 from smbport.wire.status import Status, StatusError
@@ -13,6 +14,7 @@ from smbport.wire.status import Status, StatusError
 __all__ = ["write"]
 
 MAX_OFFSET: Final = (1 << 63) - 1
+_WRITTEN: Final = CompletionFilter.SIZE | CompletionFilter.LAST_WRITE  # told at close, as NTFS does
 APPEND: Final = (1 << 64) - 1  # "at the end", for a handle that may do nothing but append  [MS-FSA] 2.1.5.3
 
 
@@ -37,6 +39,7 @@ async def write(call: Call, request: WriteRequest) -> Reply:
     through = bool(request.flags & WriteFlag.WRITE_THROUGH or opened.create_options & CreateOption.WRITE_THROUGH)
     try:
         written = await blocking(file.write_at, offset, data, through=through)
+        opened.unreported |= _WRITTEN
     except OSError:
         # The system tells of it once: a later flush could find nothing wrong although these bytes are lost.
         opened.shared.sync_failed |= through
@@ -68,6 +71,8 @@ def _settle(call: Call, opened: FileOpen, end: int) -> None:
     """The write is over, well or not."""
     if opened.shared.append_end == end:
         opened.shared.append_end = 0  # nobody came behind: the file itself says where its end is
+    if opened.tree.share.changes.posts:
+        opened.note_written()
     if opened.shared.oplocks:
         stop_caching(call.server, opened)
 

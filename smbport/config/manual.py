@@ -23,11 +23,20 @@ DOCS: Final = {
     "server.signing_algorithms": "Algorithms for dialect 3.1.1, best first. Older dialects have one each.",
     "server.encryption": "Whether sessions may or must be encrypted.",
     "server.ciphers": "Ciphers, best first. The dialects 3.0 and 3.0.2 know `aes-128-ccm` only.",
-    "server.oplocks": "Which clients may cache files by oplocks: none, those of dialects 2.0.2 and 2.1, or all. "
-    "Linux' client mistakes the breaks of oplocks when it speaks 3.x.",
+    "server.oplocks": "Clients may cache files by oplocks. Without leases, those of dialects 2.0.2 and 2.1 only, "
+    "because Linux' client mistakes the breaks of oplocks when it speaks 3.x.",
+    "server.leases": "Clients may cache files by leases, from dialect 2.1 on, and directories, from 3.0 on.",
+    "server.multichannel": "Whether a client may use several connections for one session, as dialects 3.x can.",
     "server.anonymous": "Whether clients may connect without any name, and then only to `IPC$`.",
+    "server.administrators": "These users may take ownership, back up and restore, and read and write audit lists, "
+    "in shares with `acl` `\"nt\"`.",
     "server.guest_account": 'The system account (or `"server"`) that guests act as. Without it, there are no guests.',
     "server.guest_on_bad_user": "Whether an unknown user name becomes a guest. A wrong password never does.",
+    "server.handle_store": "The file in which opens are remembered that outlive this server. It is made if it is not "
+    "there; no two servers can share one.",
+    "server.target_name": "The name of the server that an NTLM client signs its logon for: ignored, refused if it is "
+    "another server's, or required. Where signing is required, no logon can be passed on anyway.",
+    "server.aliases": "Names and addresses by which clients know this server, for `target_name`.",
     "server.min_dialect": "The oldest dialect that clients may use.",
     "server.max_dialect": "The newest dialect that clients may use.",
     "share.NAME.path": "The directory to share.",
@@ -44,11 +53,22 @@ DOCS: Final = {
     "share.NAME.directory_mask": "Permission bits that new directories may have.",
     "share.NAME.force_directory_mode": "Permission bits that new directories always have.",
     "share.NAME.force_group": "The system group that new files belong to.",
+    "share.NAME.acl": '`"posix"`: modes and access control lists of the system decide, and descriptors show these; '
+    '`"nt"`: descriptors are stored with the files, inherited and obeyed, as Windows does.',
+    "share.NAME.acl_attribute": 'The extended attribute for descriptors: `"security.NTACL"`, which takes root and '
+    'is where smbd and ksmbd keep them, or `"user.NTACL"`. Without it, the first that this process may write.',
+    "share.NAME.access_based_enumeration": "Listings leave out what their reader may not read.",
+    "share.NAME.local_changes": (
+        '"watched": others than this server may change the files; clients cache only what the platform watches. '
+        '"none": nobody else ever does, on your word.'
+    ),
+    "share.NAME.continuous_availability": "Clients may ask for opens that outlive this server and go on with the next "
+    "one; what they write is on the disk before it is answered. Needs `server.handle_store`.",
     "share.NAME.case_sensitive": "Names that differ only in case are different names for clients.",
-    "limits.connections": "Connections in all.",
+    "limits.connections": "Connections in all; lowered at start to half of what the system allows this process.",
     "limits.unauthenticated_connections": "Connections on which nobody has logged on yet.",
-    "limits.connections_per_address": "Connections from one address.",
-    "limits.unauthenticated_per_address": "Connections from one address on which nobody has logged on yet.",
+    "limits.connections_per_address": "Connections from one IPv4 address, or from one /64 network of IPv6.",
+    "limits.unauthenticated_per_address": "Those among them on which nobody has logged on yet.",
     "limits.negotiate_timeout_s": "A new connection must negotiate within this time.",
     "limits.session_timeout_s": "A new connection must have a logged-on user within this time.",
     "limits.idle_timeout_s": "A silent connection without open files ends after this time.",
@@ -71,7 +91,16 @@ DOCS: Final = {
     "limits.transact_size": "The longest query, directory listing or control call.",
     "limits.compound_elements": "Requests in one compound.",
     "limits.create_contexts": "Contexts in one CREATE.",
-    "limits.locks_per_open": "Byte-range locks of one open file.",
+    "limits.locks_per_open": "Byte-range locks of one open.",
+    "limits.locks_per_file": "Byte-range locks of all opens of one file.",
+    "limits.lock_waits_per_file": "Locks of one file that are waited for.",
+    "limits.disconnected_opens": "Durable opens in all that wait for their clients; they count as opens, too.",
+    "limits.disconnected_opens_per_user": "Durable opens of one user that wait for their clients.",
+    "limits.durable_timeout_s": "How long a durable open waits for its client at most. Clients may ask for less, and "
+    "get five minutes at most unless they speak 2.x.",
+    "limits.watches_per_session": "Directories that one session watches for changes.",
+    "limits.watched_directories": "Directories in which the server notices what local programs change.",
+    "limits.notify_size": "Changes of one watched directory kept for its client; with more, it must list it anew.",
     "limits.pipes_per_session": "Open pipes of one session.",
     "limits.oplock_break_timeout_s": "A client must give up a cached file within this time when another wants it.",
     "limits.failed_logon_delay_s": "How long the answer to a wrong password is held back.",

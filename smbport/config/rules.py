@@ -37,6 +37,8 @@ NOT_ABOVE: Final = (
     ("sessions_per_connection", "sessions"),
     ("opens_per_session", "opens"),
     ("credits_initial", "credits"),
+    ("locks_per_open", "locks_per_file"),
+    ("disconnected_opens_per_user", "disconnected_opens"),
     ("read_size", "queued_bytes"),
     ("transact_size", "queued_bytes"),
 )
@@ -176,6 +178,9 @@ def _share_server_problems(share: ShareSettings, settings: Settings) -> Iterator
         yield f"{table}.guest", True, "needs server.guest_account, the system account that guests act as"
     if share.guest and "required" in (share.encryption, settings.encryption):
         yield f"{table}.guest", True, "guests have no key to encrypt with; set it to false or do not require encryption"
+    if share.continuous_availability and settings.handle_store is None:
+        fix = "needs server.handle_store, the file that remembers what is open when the server dies"
+        yield f"{table}.continuous_availability", True, fix
     if share.encryption == "required" and settings.encryption == "off":
         yield f"{table}.encryption", "required", 'needs server.encryption = "offered"'
     if share.encryption == "required" and not _can_encrypt(settings):

@@ -31,13 +31,23 @@ def no_interfaces() -> Sequence[Interface]:
     return []
 
 
+def no_count(sock: socket.socket) -> int:
+    """For systems that do not tell what the peer has acknowledged."""
+    return 0
+
+
 class PosixSockets:
     """Sockets of the operating system."""
 
-    __slots__ = ("_interfaces",)
+    __slots__ = ("_interfaces", "_unacknowledged")
 
-    def __init__(self, interfaces: Callable[[], Sequence[Interface]] = no_interfaces) -> None:
+    def __init__(
+        self,
+        interfaces: Callable[[], Sequence[Interface]] = no_interfaces,
+        unacknowledged: Callable[[socket.socket], int] = no_count,
+    ) -> None:
         self._interfaces = interfaces
+        self._unacknowledged = unacknowledged
 
     def listen(self, host: str | None, port: int) -> Sequence[socket.socket]:
         addresses = find_addresses(host, port)
@@ -69,6 +79,9 @@ class PosixSockets:
         set_option(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
         for name, value in KEEP_ALIVE.items():
             set_option(sock, socket.IPPROTO_TCP, name, value)
+
+    def unacknowledged(self, sock: socket.socket) -> int:
+        return self._unacknowledged(sock)
 
     def interfaces(self) -> Sequence[Interface]:
         return self._interfaces()

@@ -7,7 +7,7 @@ acts as another account, or keeps DOS attributes.
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from errno import EBUSY, EEXIST, ELOOP, ENOENT, ENOTSUP, ENXIO
+from errno import EBUSY, EEXIST, EILSEQ, EINVAL, ELOOP, ENOENT, ENOTSUP, ENXIO
 from hashlib import blake2b
 from itertools import islice
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
@@ -213,6 +213,30 @@ class PosixVolume:
                     os.close(new_parent)
             finally:
                 os.close(old_parent)
+
+    def symlink(self, path: str, target: str, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if not target or "\0" in target:
+            raise error(EINVAL)
+        try:
+            encoded = os.fsencode(target)
+        except UnicodeEncodeError:
+            raise error(EILSEQ) from None
+        with self.rights:
+            parent, name = self.walker.parent(check_path(path))
+            try:
+                os.symlink(encoded, name, dir_fd=parent)
+            finally:
+                os.close(parent)
+
+    def read_link(self, path: str, *, wait: bool = False) -> str:
+        check_wait(wait)
+        with self.rights:
+            parent, name = self.walker.parent(check_path(path))
+            try:
+                return os.fsdecode(os.readlink(name, dir_fd=parent))
+            finally:
+                os.close(parent)
 
     def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
         # Between the comparison and the removal somebody can put another file there; POSIX has no call that

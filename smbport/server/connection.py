@@ -2,8 +2,9 @@
 
 import logging
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import trio
 
@@ -21,16 +22,28 @@ from smbport.wire.header import SMB1_MAGIC
 from smbport.wire.record import Buffer
 from smbport.wire.status import Disconnect, Status, StatusError
 
-__all__ = ["ClientConnection"]
+__all__ = ["ClientConnection", "outliving_bugs"]
 
 log = logging.getLogger("smbport")
 
 FRAME_OVERHEAD = 65536  # headers, contexts and compound elements around the largest payload
+DELIVERY_TIMEOUT_S = 3.0  # until TCP has tried four times: a break of 35 s leaves room for some channels
+DELIVERY_TICK_S = 0.1
 CREDIT_BYTES = 65536  # what one credit pays for, in either direction
 
 
 def _harmless() -> None:
     """What cancels a request that does not wait."""
+
+
+@contextmanager
+def outliving_bugs(server: Server, where: str) -> Iterator[None]:
+    """What is done in the block can fail without ending more than itself."""
+    try:
+        yield
+    except Exception as bug:  # see ClientConnection._on_frame
+        server.bugs += 1
+        log.error("bug %s", where, exc_info=bug)
 
 
 class ClientConnection:
@@ -40,7 +53,7 @@ class ClientConnection:
         self, server: Server, sock: socket.socket, address: str, pool: BufferPool, threads: trio.CapacityLimiter
     ) -> None:
         self.state = Connection(server, address)
-        self.state.send = self._send
+        self.state.send = self._notify
         self.server = server
         self.last_received = trio.current_time()
         self.started = self.last_logged_on = self.last_received
@@ -54,6 +67,7 @@ class ClientConnection:
         self._running = 0  # chains that left for a thread and do not wait for another client's doing
         self._running_bytes = 0  # what they hold or may answer
         self._waiting = 0  # chains whose client was told STATUS_PENDING
+        self._unasked: deque[tuple[Sequence[Buffer], Callable[[], None] | None]] = deque()
         self._change = trio.lowlevel.ParkingLot()  # for those who look at these numbers
         self._reason = ""
 
@@ -145,13 +159,44 @@ class ClientConnection:
 
     def _queue_replies(self, chain: Chain) -> None:
         self._sender.queue(pack_replies(chain))
+        chain.replies_are_out()
+        self._send_unasked()
         # Chain and calls know each other.  Left alone, they would keep frame and answer until the next collection.
         chain.calls.clear()
 
-    def _send(self, parts: Sequence[Buffer]) -> None:
-        """Something that the client did not ask for; it may come from the task of another connection."""
-        self._sender.queue([*parts])
-        self._sender.flush()
+    def _notify(self, parts: Sequence[Buffer], lost: Callable[[], None] | None) -> None:
+        """Send something that the client did not ask for.
+
+        It may come from the task of another connection.  If it comes of what this client has just asked, the answer
+        to that goes first.
+        """
+        self._unasked.append((parts, lost))
+        task = trio.lowlevel.current_task()
+        if task is not self._nursery.parent_task and task.parent_nursery is not self._nursery:
+            self._send_unasked()
+
+    def _send_unasked(self) -> None:
+        sender = self._sender
+        while self._unasked:
+            parts, lost = self._unasked.popleft()
+            sender.queue([*parts])
+            end = sender.taken_bytes + sender.queued_bytes
+            sender.flush()
+            if lost is not None and sender.closed:
+                lost()
+            elif lost is not None:
+                self._start(self._watch_delivery, end, lost)
+
+    async def _watch_delivery(self, position: int, lost: Callable[[], None]) -> None:
+        """Call `lost` unless what was sent up to `position` arrives in time.  [MS-SMB2] 3.3.4.6: another channel"""
+        try:
+            with trio.move_on_after(DELIVERY_TIMEOUT_S):
+                # Systems tell when asked, but do not call.
+                while not self._sender.has_delivered(position):  # noqa: ASYNC110
+                    await trio.sleep(DELIVERY_TICK_S)
+        finally:
+            if not self._sender.has_delivered(position):
+                lost()
 
     def _on_bug(self, bug: Exception, frame: memoryview) -> None:
         self.server.bugs += 1
@@ -165,13 +210,16 @@ class ClientConnection:
         self._nursery.start_soon(function, *args)
 
     def _leave(self, chain: Chain, handler: Handler, step: Step) -> None:
-        """Give a half-run handler a task of its own; it keeps the frame it reads from."""
-        self._receiver.abandon()
+        """Give a half-run handler a task of its own; it keeps the frame it reads from, if it still does."""
+        if chain.holds_frame:
+            self._receiver.abandon()
         running = Running(-1, None, _harmless)
         self._follow(chain, running)
         cost = self._cost(chain)
         self._count_running(1, cost)
-        self._start(self._finish, chain, handler, step, running, cost)
+        wait = Wait(running, self._announcer(chain, cost))  # now: a CANCEL may be the next frame
+        self._start(self._finish, chain, handler, step, wait, cost)
+        self._send_unasked()
 
     def _cost(self, chain: Chain) -> int:
         """Bytes that a chain holds or will answer with, at most: what its credits pay for."""
@@ -192,9 +240,10 @@ class ClientConnection:
         running.session = call.channel.session if call.channel is not None else None
         self.state.running[running.message_id] = running
 
-    async def _finish(self, chain: Chain, handler: Handler, step: Step, running: Running, cost: int) -> None:
+    async def _finish(self, chain: Chain, handler: Handler, step: Step, wait: Wait, cost: int) -> None:
+        running = wait.running
         try:
-            await finish(handler, step, Wait(running, self._announcer(chain, cost)), self._threads)
+            await finish(handler, step, wait, self._threads, self.server.lookout)
             self._queue_replies(chain)
             self._sender.flush()
         except (Disconnect, trio.Cancelled):
@@ -212,6 +261,7 @@ class ClientConnection:
 
     def _announcer(self, chain: Chain, cost: int) -> Callable[[Running], None]:
         def announce(running: Running) -> None:
+            self._send_unasked()
             call = chain.calls[chain.current]
             if call.async_id:
                 return
@@ -220,10 +270,10 @@ class ClientConnection:
                     raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many requests wait")
                 self._waiting += 1
                 self._count_running(-1, -cost)  # it waits for others' doing now and holds no thread
-            running.async_id = self.state.next_async_id
-            self.state.next_async_id += 1
+            running.async_id = self.server.new_async_id()
             self._follow(chain, running)
             self._sender.queue(pack_interim(chain, running.async_id))
+            chain.replies_are_out()
             self._sender.flush()
 
         return announce
@@ -254,16 +304,12 @@ class ClientConnection:
             log.info("connection of %s ended: %s", self.state.address, self._reason)
         for session in self.state.sessions_lost():
             with self._outliving_bugs():
-                for opened in session.close():
+                for opened in session.lose():
                     await self._delete(opened)
 
-    @contextmanager
-    def _outliving_bugs(self) -> Iterator[None]:
+    def _outliving_bugs(self) -> AbstractContextManager[None]:
         """A bug in the release of one thing must not keep the others."""
-        try:
-            yield
-        except Exception as bug:  # noqa: BLE001 - see _on_frame
-            self._log_bug(bug)
+        return outliving_bugs(self.server, f"on the connection of {self.state.address}")
 
     async def _delete(self, opened: FileOpen) -> None:
         with self._outliving_bugs():
@@ -271,4 +317,5 @@ class ClientConnection:
             step = begin(handler)
             if step is not None:
                 running = Running(-1, None, _harmless)
-                await finish(handler, step, Wait(running, lambda _: None), self._threads)
+                wait = Wait(running, lambda _: None)
+                await finish(handler, step, wait, self._threads, self.server.lookout)

@@ -13,9 +13,11 @@ import trio
 
 from smbport.commands.steps import Blocking, Step, Waiting
 from smbport.state.connection import Running
+from smbport.state.ledger import NO_STEP, Ledger
+from smbport.state.lookout import Lookout
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["Wait", "begin", "finish"]
+__all__ = ["Wait", "begin", "finish", "run"]
 
 Handler = Coroutine[Step, Any, None]
 
@@ -28,20 +30,34 @@ def begin(handler: Handler) -> Step | None:
         return None
 
 
-async def finish(handler: Handler, step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> None:
+async def finish(
+    handler: Handler, step: Step, wait: "Wait", threads: trio.CapacityLimiter, steps: Lookout | Ledger
+) -> None:
     """Run the rest of a handler.  Cancelling the task closes the handler, so that its `finally` clauses run."""
     try:
         while True:
+            number = steps.begin() if isinstance(step, Blocking) else NO_STEP
             try:
                 value = await _take(step, wait, threads)
             except (OSError, StatusError) as error:
+                steps.resume(number)
                 step = handler.throw(error)
             else:
+                steps.resume(number)
                 step = handler.send(value)
+            finally:
+                steps.end(number)  # by now the handler has noted what it changed
     except StopIteration:
         return
     finally:
         handler.close()
+
+
+async def run(handler: Handler, threads: trio.CapacityLimiter, steps: Lookout | Ledger) -> None:
+    """From begin to end, for what is no request: nobody is told of its waits, and nobody cancels them."""
+    step = begin(handler)
+    if step is not None:
+        await finish(handler, step, Wait(Running(-1, None, lambda: None), lambda _: None), threads, steps)
 
 
 async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> object:
@@ -87,7 +103,7 @@ class Wait:
             with trio.move_on_after(timeout_s) as self._scope:
                 await event.wait()
             self._scope = None
-        if self._cancelled:
+        if self._cancelled and not event.is_set():
             self._cancelled = False  # the next request of the chain is another one
             raise StatusError(Status.CANCELLED)
         return event.is_set()

@@ -9,6 +9,8 @@ import trio
 
 from smbport.server.connection import ClientConnection
 from smbport.server.transport import BufferPool
+from smbport.server.watching import keep_watch
+from smbport.state.connection import network_of
 from smbport.state.server import Server
 
 __all__ = ["Listener"]
@@ -43,6 +45,7 @@ class Listener:
                         sock.setblocking(False)
                         acceptors.start_soon(self._accept, sock, clients)
                     acceptors.start_soon(self._watch_time)
+                    acceptors.start_soon(keep_watch, self.server, self._threads)
                     task_status.started()
             finally:
                 for sock in sockets:
@@ -65,9 +68,12 @@ class Listener:
                 await trio.sleep(ACCEPT_PAUSE_S)
                 continue
             complained = False
-            connection = self._admit(sock, str(peer[0]))
-            if connection is not None:
-                clients.start_soon(self._run, connection)
+            self._take(sock, str(peer[0]), clients)
+
+    def _take(self, sock: socket.socket, address: str, clients: trio.Nursery) -> None:
+        connection = self._admit(sock, address)
+        if connection is not None:
+            clients.start_soon(self._run, connection)
 
     def _admit(self, sock: socket.socket, address: str) -> ClientConnection | None:
         """Count it from now on, so that whatever comes next sees it; None if it is closed again."""
@@ -86,15 +92,15 @@ class Listener:
         connection = ClientConnection(self.server, sock, address, self._pool, self._threads)
         self.connections.add(connection)
         self._strangers.add(connection)
-        self._by_address[address] += 1
+        self._by_address[connection.state.network] += 1
         return connection
 
     def _refusal(self, address: str) -> str:
         """Why one more connection of this address is too much; "" if it is not."""
-        limits = self.server.settings.limits
+        limits, network = self.server.settings.limits, network_of(address)
         if len(self.connections) >= limits.connections:
             return f"limits.connections is {limits.connections}"
-        if self._by_address[address] >= limits.connections_per_address:
+        if self._by_address[network] >= limits.connections_per_address:
             return f"limits.connections_per_address is {limits.connections_per_address}"
         if len(self._strangers) < min(limits.unauthenticated_connections, limits.unauthenticated_per_address):
             return ""
@@ -102,7 +108,7 @@ class Listener:
         self._strangers = {other for other in self._strangers if not other.state.has_session()}
         if len(self._strangers) >= limits.unauthenticated_connections:
             return f"limits.unauthenticated_connections is {limits.unauthenticated_connections}"
-        if sum(other.state.address == address for other in self._strangers) >= limits.unauthenticated_per_address:
+        if sum(other.state.network == network for other in self._strangers) >= limits.unauthenticated_per_address:
             return f"limits.unauthenticated_per_address is {limits.unauthenticated_per_address}"
         return ""
 
@@ -112,22 +118,24 @@ class Listener:
         finally:
             self.connections.discard(connection)
             self._strangers.discard(connection)
-            address = connection.state.address
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            network = connection.state.network
+            self._by_address[network] -= 1
+            if not self._by_address[network]:
+                del self._by_address[network]
 
     async def _watch_time(self) -> None:
         """End connections that do not get on with it."""
         while True:
             await trio.sleep(TICK_S)
-            now = trio.current_time()
-            for connection in self.connections:
-                if connection.state.has_session():
-                    connection.last_logged_on = now
-                else:
-                    self._strangers.add(connection)  # again, after a LOGOFF
-                self._check_time(connection, now)
+            self._check_times(trio.current_time())
+
+    def _check_times(self, now: float) -> None:
+        for connection in self.connections:
+            if connection.state.has_session():
+                connection.last_logged_on = now
+            else:
+                self._strangers.add(connection)  # again, after a LOGOFF
+            self._check_time(connection, now)
 
     def _check_time(self, connection: ClientConnection, now: float) -> None:
         state, limits = connection.state, self.server.settings.limits

@@ -16,8 +16,10 @@ import trio
 
 from smbport import registry
 from smbport.platform import Platform
-from smbport.security.auth import Authenticator, UserDatabase
+from smbport.security.auth import UserDatabase
+from smbport.server.durability import keep_durable, keep_sweeping, open_handle_store
 from smbport.server.listener import Listener
+from smbport.server.logon import new_authenticator
 from smbport.state.server import Runtime, Server
 from smbport.state.settings import Settings, ShareSettings
 from smbport.users import MemoryUsers
@@ -65,19 +67,14 @@ async def serve(
         settings = replace(settings, server_guid=os.urandom(16))
     if platform is None or isinstance(platform, str):
         platform = registry.find(platform)
+    if platform.kernel is not None:
+        raise registry.PlatformError(f"{platform.name} serves from the kernel: use smbport.control.serve_from_kernel")
     database: UserDatabase = MemoryUsers(users) if isinstance(users, Mapping) else users
-    authenticator = Authenticator(
-        users=database,
-        server_name=settings.server_name,
-        domain=settings.workgroup,
-        anonymous=settings.anonymous != "off",
-        guest=settings.guest_account is not None,
-        guest_on_bad_user=settings.guest_on_bad_user,
-        random_bytes=os.urandom,
-    )
+    authenticator = new_authenticator(settings, database)
     runtime = Runtime(now_ns=time.time_ns, random_bytes=os.urandom, new_event=trio.Event)
     state = Server(settings, platform, authenticator, runtime)
     with ExitStack() as cleanup:
+        cleanup.callback(state.lookout.close)
         for share in state.shares.values():
             if share.volume is not None:
                 cleanup.callback(share.volume.close)
@@ -86,11 +83,15 @@ async def serve(
         for host, port in () if sockets else listen:
             sockets += _listen(platform, host, port)
         addresses = [sock.getsockname()[:2] for sock in sockets]
+        state.handle_store = open_handle_store(settings)
+        if state.handle_store is not None:
+            cleanup.callback(state.handle_store.close)
         listener = Listener(state)
         failure: BaseException | None = None
         try:
-            async with trio.open_nursery() as nursery:
+            async with keep_durable(state), trio.open_nursery() as nursery:
                 await nursery.start(listener.serve, sockets)
+                nursery.start_soon(keep_sweeping, state)
                 yield Serving(state, listener, addresses)
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:

@@ -165,8 +165,8 @@ class Sender:
     """A queue of buffers and file ranges, sent in order."""
 
     __slots__ = (
-        "_closed", "_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy",
-        "queued_bytes",
+        "_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy", "closed",
+        "queued_bytes", "taken_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -181,14 +181,15 @@ class Sender:
         self._parts: deque[Buffer | FileRange] = deque()
         self._sending = False  # a task is at it
         self._space = trio.lowlevel.ParkingLot()
-        self._closed = False
+        self.closed = False
         self.queued_bytes = 0
+        self.taken_bytes = 0  # by the system, since the connection began
 
     def queue(self, parts: list[Buffer | FileRange]) -> None:
         """Add buffers in order; nothing is sent before `flush`."""
         self._parts.extend(parts)
         self.queued_bytes += sum(map(len, parts))
-        if self._closed:
+        if self.closed:
             self.close()
 
     @property
@@ -208,6 +209,11 @@ class Sender:
         except OSError as error:
             self._fail(f"sending failed: {error.strerror}")
 
+    def has_delivered(self, position: int) -> bool:
+        """Whether the client's system has the bytes up to `position`, as far as ours can tell."""
+        unacknowledged = self._server.platform.sockets.unacknowledged(self._socket)
+        return self.taken_bytes - unacknowledged >= position
+
     async def wait_for_space(self, limit: int) -> None:
         """Return when at most `limit` bytes are queued."""
         while self.queued_bytes > limit:
@@ -215,7 +221,7 @@ class Sender:
 
     def close(self) -> None:
         """Drop what is queued, and whatever else is queued from now on."""
-        self._closed = True
+        self.closed = True
         for part in self._parts:
             if isinstance(part, FileRange):
                 self._server.unpin(part.opened)
@@ -278,6 +284,7 @@ class Sender:
     def _forget(self, sent: int) -> None:
         """Remove `sent` bytes from the front of the queue."""
         self.queued_bytes -= sent
+        self.taken_bytes += sent
         parts = self._parts
         while parts:
             part = parts[0]

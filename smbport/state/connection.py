@@ -1,7 +1,8 @@
 """What the server knows of one connection.  [MS-SMB2] 3.3.1.7"""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
 
 from smbport.security.preauth import PreauthHash
 from smbport.state.credits import SequenceWindow
@@ -12,7 +13,20 @@ from smbport.wire.record import Buffer
 if TYPE_CHECKING:
     from smbport.state.server import Server
 
-__all__ = ["Connection", "Running"]
+__all__ = ["Connection", "Running", "network_of"]
+
+SITE_PREFIX: Final = 64  # of an IPv6 address: whoever has one of such a network has all of it
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the network of an IPv6 one; other text as it is."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed.packed, SITE_PREFIX), strict=False))
 
 
 class Running:
@@ -27,7 +41,10 @@ class Running:
         self.async_id = 0  # once STATUS_PENDING was sent
 
 
-def _nowhere(parts: Sequence[Buffer]) -> None:
+Send = Callable[[Sequence[Buffer], Callable[[], None] | None], None]
+
+
+def _nowhere(parts: Sequence[Buffer], lost: Callable[[], None] | None) -> None:
     """A connection without a transport."""
 
 
@@ -37,12 +54,13 @@ class Connection:
     __slots__ = (
         "address", "capabilities", "channels", "cipher", "client_capabilities", "client_dialects", "client_guid",
         "client_security_mode", "dialect", "failed_logons", "max_read", "max_transact", "max_write", "negotiated",
-        "next_async_id", "preauth", "running", "send", "server", "signing_algorithm", "window",
+        "network", "preauth", "running", "send", "server", "signing_algorithm", "window",
     )  # fmt: skip
 
     def __init__(self, server: "Server", address: str) -> None:
         self.server = server
         self.address = address  # the peer's, without a port
+        self.network = network_of(address)  # what is limited per address is limited for this
         self.window = SequenceWindow()
         self.dialect = 0  # 0 until NEGOTIATE; WILDCARD after an SMB1 NEGOTIATE with "SMB 2.???"
         self.negotiated = False
@@ -57,9 +75,9 @@ class Connection:
         self.max_transact = self.max_read = self.max_write = 65536
         self.channels: dict[int, Channel] = {}  # by session id
         self.running: dict[int, Running] = {}  # by message id
-        self.next_async_id = 1
         self.failed_logons = 0
-        self.send: Callable[[Sequence[Buffer]], None] = _nowhere  # for what nobody asked; the transport sets it
+        # For what nobody asked; the transport sets it.  The second argument is called if the frame does not arrive.
+        self.send: Send = _nowhere
 
     @property
     def multi_credit(self) -> bool:
@@ -67,12 +85,20 @@ class Connection:
         return self.dialect >= Dialect.SMB_2_1 and self.dialect != Dialect.WILDCARD
 
     def has_session(self) -> bool:
-        """Whether anybody is logged on here."""
-        return any(channel.signer is not None or channel.session.valid for channel in self.channels.values())
+        """Whether anybody is logged on here; neither logging on nor binding counts."""
+        return any(channel.signer is not None for channel in self.channels.values())
 
     def has_opens(self) -> bool:
         """Whether a session on this connection has anything open."""
         return any(channel.session.opens for channel in self.channels.values())
+
+    def find_running(self, message_id: int, async_id: int | None, session_id: int) -> Running | None:
+        """The request that a CANCEL names, by AsyncId if it has one.  [MS-SMB2] 3.3.5.16"""
+        for running in self.running.values():
+            found = running.message_id == message_id if async_id is None else running.async_id == async_id != 0
+            if found and (running.session is None or running.session.session_id == session_id):
+                return running
+        return None
 
     def cancel_requests(self, session: Session | None = None) -> None:
         """Cancel what waits, of one session or altogether."""
@@ -82,12 +108,7 @@ class Connection:
 
     def sessions_lost(self) -> list[Session]:
         """The connection ends: leave every session; returns those that have no channel left."""
-        lost: list[Session] = []
-        for channel in self.channels.values():
-            session = channel.session
-            if channel in session.channels:
-                session.channels.remove(channel)
-            if not session.channels:
-                lost.append(session)
-        self.channels.clear()
-        return lost
+        left = [channel.session for channel in self.channels.values()]
+        for channel in list(self.channels.values()):
+            channel.leave()
+        return [session for session in left if not session.live_channels()]

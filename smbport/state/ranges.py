@@ -12,14 +12,42 @@ A range of length 0 overlaps only what begins before it and ends behind it; read
 refused.  Locks do not merge: each is released by an unlock of exactly its range, one lock per unlock, exclusive
 locks before shared ones.
 
+Who wants to wait stands in a queue.  When a range becomes free, the queue is gone through from its head, and whoever
+has nothing held in the way gets the lock there and then, before anybody else can ask.  Those who wait stand in
+nobody's way: a client may hold one range and wait for another, and would wait for itself.
+
 No answer depends on which lock stands in the way, only on whether one does.  So locks are kept as sorted offsets
 that are counted by bisection: the 65,536th lock of a file costs about as much as the first.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["RangeLocks"]
+if TYPE_CHECKING:
+    from smbport.state.server import Event
+
+__all__ = ["HeldLock", "LockWaiter", "RangeLocks"]
+
+
+class HeldLock(NamedTuple):
+    """One lock, as it is written down."""
+
+    offset: int
+    length: int
+    exclusive: bool
+
+
+class LockWaiter:
+    """A place in the queue."""
+
+    __slots__ = ("event", "granted", "owner", "wanted")
+
+    def __init__(self, owner: Hashable, wanted: HeldLock, event: "Event") -> None:
+        self.owner = owner
+        self.wanted = wanted
+        self.event = event  # set when the wait is over
+        self.granted = False  # and whether it was worth it
 
 
 class _Ranges:
@@ -50,6 +78,10 @@ class _Ranges:
         else:
             del self._points[bisect_left(self._points, offset)]
 
+    def begin_before(self, offset: int) -> bool:
+        """Whether any of them does."""
+        return any(offsets and offsets[0] < offset for offsets in (self._starts, self._points))
+
     def overlapping(self, offset: int, length: int) -> int:
         """How many overlap this range: those that begin before its end, less those that end before it begins."""
         end = offset + length
@@ -62,9 +94,10 @@ class _Ranges:
 class _Owned:
     """The locks of one open."""
 
-    __slots__ = ("exclusive", "granted")
+    __slots__ = ("count", "exclusive", "granted")
 
     def __init__(self) -> None:
+        self.count = 0
         self.granted: dict[tuple[int, int, bool], list[int]] = {}  # (offset, length, exclusive) -> serial numbers
         self.exclusive = _Ranges()
 
@@ -72,9 +105,10 @@ class _Owned:
 class RangeLocks:
     """All locks of a file; an owner is any object that stands for an open."""
 
-    __slots__ = ("_exclusive", "_owners", "_serial", "_shared")
+    __slots__ = ("_exclusive", "_owners", "_serial", "_shared", "queue")
 
     def __init__(self) -> None:
+        self.queue: list[LockWaiter] = []  # in the order they came
         self._shared = _Ranges()
         self._exclusive = _Ranges()
         self._owners: dict[Hashable, _Owned] = {}  # those that hold a lock
@@ -82,6 +116,15 @@ class RangeLocks:
 
     def __len__(self) -> int:
         return len(self._shared) + len(self._exclusive)
+
+    def count(self, owner: Hashable) -> int:
+        """How many locks one open has."""
+        owned = self._owners.get(owner)
+        return owned.count if owned is not None else 0
+
+    def begin_before(self, offset: int) -> bool:
+        """Whether any lock begins before `offset`."""
+        return self._shared.begin_before(offset) or self._exclusive.begin_before(offset)
 
     def try_lock(self, owner: Hashable, offset: int, length: int, *, exclusive: bool) -> bool:
         """Grant the lock if nothing stands against it.  The range must end at 2^64 at the latest."""
@@ -94,6 +137,7 @@ class RangeLocks:
         owned = self._owners.get(owner)
         if owned is None:
             owned = self._owners[owner] = _Owned()
+        owned.count += 1
         self._serial += 1
         owned.granted.setdefault((offset, length, exclusive), []).append(self._serial)
         if exclusive:
@@ -103,9 +147,12 @@ class RangeLocks:
             self._shared.add(offset, length)
         return True
 
-    def unlock(self, owner: Hashable, offset: int, length: int) -> bool:
-        """Release one lock of exactly this range, an exclusive one first.  False if there is none."""
-        return self._drop(owner, offset, length, True) or self._drop(owner, offset, length, False)
+    def unlock(self, owner: Hashable, offset: int, length: int) -> HeldLock | None:
+        """Release one lock of exactly this range, an exclusive one first, and return it.  None if there is none."""
+        for exclusive in (True, False):
+            if self._drop(owner, offset, length, exclusive):
+                return HeldLock(offset, length, exclusive)
+        return None
 
     def unlock_newest(self, owner: Hashable, offset: int, length: int) -> None:
         """Take back the lock of this range that was granted last."""
@@ -114,7 +161,10 @@ class RangeLocks:
         self._drop(owner, offset, length, exclusive > shared)
 
     def release(self, owner: Hashable) -> bool:
-        """Drop every lock of `owner`, whose open closes.  True if there were any."""
+        """Drop every lock of `owner`, whose open closes, and what it waits for.  True if there were any locks."""
+        for waiter in [waiter for waiter in self.queue if waiter.owner is owner]:
+            self.queue.remove(waiter)
+            waiter.event.set()
         owned = self._owners.pop(owner, None)
         if owned is None:
             return False
@@ -122,6 +172,29 @@ class RangeLocks:
             for _ in serials:
                 (self._exclusive if exclusive else self._shared).remove(offset, length)
         return True
+
+    def wait(self, owner: Hashable, wanted: HeldLock, event: "Event") -> LockWaiter:
+        """Stand in the queue for a lock that `try_lock` has refused."""
+        waiter = LockWaiter(owner, wanted, event)
+        self.queue.append(waiter)
+        return waiter
+
+    def stop_waiting(self, waiter: LockWaiter) -> None:
+        """Leave the queue, if the wait is not over."""
+        if waiter in self.queue:
+            self.queue.remove(waiter)
+
+    def grant_waiting(self) -> None:
+        """Ranges may have become free: go through the queue."""
+        still: list[LockWaiter] = []
+        waiting, self.queue = self.queue, still
+        for waiter in waiting:
+            offset, length, exclusive = waiter.wanted
+            if self.try_lock(waiter.owner, offset, length, exclusive=exclusive):
+                waiter.granted = True
+                waiter.event.set()
+            else:
+                still.append(waiter)
 
     def may_read(self, owner: Hashable, offset: int, length: int) -> bool:
         """Whether no exclusive lock of another owner covers any of these bytes."""
@@ -146,6 +219,7 @@ class RangeLocks:
         if owned is None or serials is None:
             return False
         serials.pop()
+        owned.count -= 1
         if exclusive:
             owned.exclusive.remove(offset, length)
             self._exclusive.remove(offset, length)

@@ -4,18 +4,27 @@ Everything that time, randomness or an event loop would be needed for comes in a
 protocol runs under a fuzzer as it runs under trio.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from errno import ENOTSUP, EPERM
 from typing import Protocol
 
 from smbport.platform import Platform
 from smbport.security.auth import Authenticator
+from smbport.state.app_instances import AppInstances
+from smbport.state.breaks import break_caches
+from smbport.state.durable import DurableOpens
+from smbport.state.leases import Leases
+from smbport.state.lookout import Lookout
 from smbport.state.open import FileOpen, Open
+from smbport.state.oplocks import NEED_CLOSED
+from smbport.state.persistent import HandleStore, Unsaved
 from smbport.state.session import Session
 from smbport.state.settings import Settings, ShareSettings
 from smbport.state.sharing import SharedFiles
 from smbport.state.throttle import LogonThrottle
-from smbport.state.tree import Share
+from smbport.state.tree import Share, TreeConnect
+from smbport.wire.create_contexts import LeaseState
 from smbport.wire.status import Status, StatusError
 
 __all__ = ["Event", "Runtime", "Server"]
@@ -44,8 +53,9 @@ class Server:
     """Owner of all state.  One per `serve` call; nothing is kept in modules."""
 
     __slots__ = (
-        "authenticator", "bugs", "files", "ipc", "next_volatile_id", "open_count", "platform",
-        "runtime", "sessions", "settings", "shares", "start_ns", "throttle",
+        "app_instances", "authenticator", "bugs", "doomed", "durable", "files", "handle_store", "ipc", "leases",
+        "lookout", "next_async_id", "next_volatile_id", "open_count", "platform", "runtime", "sessions",
+        "settings", "shares", "start_ns", "throttle", "unsaved",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, platform: Platform, authenticator: Authenticator, runtime: Runtime) -> None:
@@ -58,11 +68,21 @@ class Server:
         self.start_ns = runtime.now_ns()
         self.sessions: dict[int, Session] = {}
         self.files = SharedFiles()
+        self.leases = Leases()
+        self.durable = DurableOpens(settings.limits.disconnected_opens, settings.limits.disconnected_opens_per_user)
+        self.unsaved = Unsaved()
+        self.handle_store: HandleStore | None = None  # set before the first connection; without it, nothing persists
+        self.app_instances = AppInstances()
         self.open_count = 0
         self.next_volatile_id = int.from_bytes(runtime.random_bytes(4), "little") << 16 | 1
+        self.next_async_id = 1
+        self.doomed: list[FileOpen] = []  # closed where nobody could wait; their names are to be removed
         self.bugs = 0  # unhandled exceptions; each cost one connection
-        self.shares = {share.name.upper(): _open_share(share, platform) for share in settings.shares}
+        self.shares = _open_shares(settings.shares, platform)
         self.ipc = Share(ShareSettings(name="IPC$", path="", comment="IPC Service"), None)
+        self.lookout = Lookout(self)
+        for share in self.shares.values():
+            share.changes.connect(self.lookout)
 
     def find_share(self, name: str) -> Share | None:
         """The share of that name, compared without case; IPC$ always exists."""
@@ -83,8 +103,16 @@ class Server:
     def new_file_id(self) -> tuple[int, int]:
         """(persistent, volatile) for a new open.  Neither is ever 0 or all ones, nor used twice."""
         volatile = self.next_volatile_id
+        while self.durable.knows(volatile):  # from the life of another process
+            volatile += 1
         self.next_volatile_id = volatile + 1
         return volatile, volatile
+
+    def new_async_id(self) -> int:
+        """For a request that is answered later; no two requests of the server ever have the same."""
+        async_id = self.next_async_id
+        self.next_async_id = async_id + 1
+        return async_id
 
     def check_room_for_open(self, session: Session) -> None:
         """Raises TOO_MANY_OPENED_FILES at the limit of the session or of the server."""
@@ -106,22 +134,53 @@ class Server:
         if opened.closed:
             return None
         opened.closed = True
-        del opened.tree.session.opens[opened.volatile_id]
+        opened.tree.session.opens.pop(opened.volatile_id, None)  # what is disconnected is not there
         self.open_count -= 1
         doomed = None
         if isinstance(opened, FileOpen):
+            if opened.durability is not None:
+                self.durable.forget(opened)
+                self.unsaved.note(opened)
+            if opened.app_instance is not None:
+                self.app_instances.forget(opened)
             doomed = self._leave_file(opened)
         if not opened.pins:
-            opened.release_handle()
+            self._release(opened)
         return doomed
+
+    def lose_open(self, opened: Open) -> FileOpen | None:
+        """The session of an open ended, but its client may come back for it: keep it if it was promised, else close it.
+
+        Returns what `close_open` returns.  [MS-SMB2] 3.3.7.1
+        """
+        if isinstance(opened, FileOpen) and not opened.closed:
+            locked = opened.shared.locks.count(opened) > 0
+            keeps = opened.caches_handle and (not locked or bool(opened.caching & LeaseState.WRITE_CACHING))  # Windows
+            if self.durable.try_disconnect(opened, self.runtime.now_ns(), keeps=keeps):
+                del opened.tree.session.opens[opened.volatile_id]
+                return None
+        return self.close_open(opened)
+
+    def regain_open(self, opened: FileOpen, tree: TreeConnect) -> None:
+        """A disconnected open belongs to a session again, under a new volatile id.  [MS-SMB2] 3.3.5.9.7, 3.3.5.9.12"""
+        self.durable.reconnect(opened)
+        opened.tree = tree
+        _, opened.volatile_id = self.new_file_id()
+        tree.session.opens[opened.volatile_id] = opened
 
     def _leave_file(self, opened: FileOpen) -> FileOpen | None:
         shared = opened.shared
+        opened.end_watch(Status.NOTIFY_CLEANUP)
+        self.lookout.let_go(opened)
         if opened.delete_on_close:
-            shared.doomed_by = opened
+            shared.doom(opened)
+            break_caches(self, shared, NEED_CLOSED, opened.cache)  # the name goes when all others have closed it
         shared.locks.release(opened)
-        shared.oplocks.release(opened)
-        shared.wake_waiters()  # also those of this very open, which end now
+        shared.locks.grant_waiting()
+        if opened.lease is not None:
+            self.leases.leave(opened)
+        elif opened.oplock is not None:
+            shared.oplocks.release(opened.oplock)
         last = self.files.leave(shared, opened)
         return shared.doomed_by if last else None
 
@@ -129,7 +188,26 @@ class Server:
         """A request on this open has ended."""
         opened.pins -= 1
         if opened.closed and not opened.pins:
-            opened.release_handle()
+            self._release(opened)
+
+    def _release(self, opened: Open) -> None:
+        opened.release_handle()
+        if isinstance(opened, FileOpen) and opened.unreported and not opened.shared.delete_pending:
+            opened.report_modified(opened.unreported)
+
+
+def _open_shares(shares: Sequence[ShareSettings], platform: Platform) -> dict[str, Share]:
+    """All or none, by their names in upper case."""
+    opened: dict[str, Share] = {}
+    try:
+        for settings in shares:
+            opened[settings.name.upper()] = _open_share(settings, platform)
+    except OSError:
+        for share in opened.values():
+            if share.volume is not None:
+                share.volume.close()
+        raise
+    return opened
 
 
 def _open_share(settings: ShareSettings, platform: Platform) -> Share:
@@ -139,4 +217,15 @@ def _open_share(settings: ShareSettings, platform: Platform) -> Share:
         why = error.strerror or error
         message = f"share {settings.name!r}: cannot serve {settings.path!r}: {why}; make it, or correct the path"
         raise OSError(error.errno, message) from error
-    return Share(settings, volume)
+    return Share(settings, volume, _descriptor_name(settings, platform) if settings.acl == "nt" else None)
+
+
+def _descriptor_name(settings: ShareSettings, platform: Platform) -> str:
+    """What the descriptors of a share are stored under.  OSError if the platform cannot."""
+    if platform.acl is None:
+        raise OSError(ENOTSUP, f"share {settings.name!r}: acl = \"nt\" is not possible: {platform.absent.get('acl')}")
+    name, names = settings.acl_attribute or platform.acl.names[0], platform.acl.names
+    if name not in names:
+        known = ", ".join(names)
+        raise OSError(EPERM, f"share {settings.name!r}: descriptors cannot be stored as {name!r} here, but as {known}")
+    return name

@@ -32,11 +32,11 @@ class Limits:
     channels_per_session: int = 32
     trees_per_session: int = 1024
     opens_per_session: int = 16384
-    opens: int = 65536  # lowered to RLIMIT_NOFILE - 256 at start
+    opens: int = 65536  # lowered at start to what RLIMIT_NOFILE leaves
     credits_initial: int = 512
     credits: int = 8192
     running_requests: int = 256  # per connection; then it stops reading
-    async_requests: int = 512  # per connection
+    async_requests: int = 511  # per connection; as Windows
     queued_bytes: int = 32 << 20  # answers not yet taken, per connection; then it stops reading
     read_size: int = 8 << 20
     write_size: int = 8 << 20
@@ -44,11 +44,24 @@ class Limits:
     compound_elements: int = 64
     create_contexts: int = 64
     locks_per_open: int = 65535
+    locks_per_file: int = 131072
+    lock_waits_per_file: int = 1024
+    disconnected_opens: int = 16384  # durable ones whose clients are gone; they count as opens too
+    disconnected_opens_per_user: int = 4096
+    durable_timeout_s: float = 960  # longest time that any of them is kept; clients may ask for less
+    watches_per_session: int = 1024
+    watched_directories: int = 8192  # in which the server notices what others change, for caches and watched trees
+    notify_size: int = 65536  # bytes kept for one watched directory until its client asks
     pipes_per_session: int = 64
     oplock_break_timeout_s: float = 35  # as Windows and Samba; [MS-SMB2] 3.3.2.1
     failed_logon_delay_s: float = 2
     failed_logons_pending_per_address: int = 4
     failed_logons_per_connection: int = 5
+
+    @property
+    def durable_timeout_ns(self) -> int:
+        """`durable_timeout_s` in nanoseconds."""
+        return round(self.durable_timeout_s * 1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +83,11 @@ class ShareSettings:
     directory_mask: int = 0o755
     force_directory_mode: int = 0
     force_group: str | None = None
+    acl: Literal["posix", "nt"] = "posix"  # who decides: modes and lists of the system, or Windows' descriptors
+    acl_attribute: str | None = None  # where these are stored; None: the best that the platform can
+    access_based_enumeration: bool = False  # listings leave out what their reader may not read
+    continuous_availability: bool = False  # clients may ask for opens that survive this process
+    local_changes: Literal["watched", "none"] = "watched"  # "none": nobody but this server changes the files, ever
     case_sensitive: bool = False  # names that differ in case only are different names for clients
 
 
@@ -95,9 +113,15 @@ class Settings:
         Cipher.AES_128_CCM,
         Cipher.AES_256_CCM,
     )  # in order of preference
-    oplocks: Literal["off", "2.x", "all"] = "2.x"  # which dialects may cache files by oplocks
+    oplocks: bool = True  # one handle may cache a file; 3.x only where it is offered leases as well
+    leases: bool = True  # so may all handles of a client together, from 2.1 on, and directories from 3.0 on
+    multichannel: bool = True  # several connections may share a session
     anonymous: Literal["off", "ipc-only"] = "off"
+    administrators: tuple[str, ...] = ()  # users with the privileges of Windows' administrators
     guest_account: str | None = None  # the system account (or "server") that guests act as; None: no guests
     guest_on_bad_user: bool = False  # an unknown user name becomes a guest; a wrong password never does
+    target_name: Literal["ignored", "checked", "required"] = "ignored"  # the server that a logon was signed for
+    aliases: tuple[str, ...] = ()  # names and addresses of this server, besides `server_name`, for `target_name`
+    handle_store: str | None = None  # the file that remembers persistent opens; continuous_availability needs it
     shares: tuple[ShareSettings, ...] = ()
     limits: Limits = field(default_factory=Limits)

@@ -5,17 +5,16 @@ file itself, so a renamed file and a file opened by its second name share their 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from smbport.platform import FileKey
-from smbport.state.oplocks import Oplocks, is_stat_open
+from smbport.state.oplocks import HANDLE, WRITE, Oplocks, is_stat_open
 from smbport.state.ranges import RangeLocks
 from smbport.wire.constants import Access, ShareAccess
 from smbport.wire.status import Status, StatusError
 
 if TYPE_CHECKING:
     from smbport.state.open import FileOpen
-    from smbport.state.server import Event
     from smbport.state.tree import Share
 
 __all__ = ["SharedFile", "SharedFiles"]
@@ -24,20 +23,28 @@ __all__ = ["SharedFile", "SharedFiles"]
 READERS: Final = Access.READ_DATA | Access.EXECUTE
 WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
 SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
+# What one does, all others must share.
+_RULES: Final = ((READERS, ShareAccess.READ), (WRITERS, ShareAccess.WRITE), (Access.DELETE, ShareAccess.DELETE))
 
 
 class SharedFile:
     """The state that all opens of one file have in common."""
 
-    __slots__ = ("append_end", "doomed_by", "key", "locks", "opens", "oplocks", "sync_failed", "waiters")
+    __slots__ = (
+        "_active", "_done", "_forbidden", "append_end", "closed_by", "doomed_by", "key", "locks", "opens", "oplocks",
+        "sync_failed",
+    )  # fmt: skip
 
     def __init__(self, key: FileKey) -> None:
         self.key = key
-        self.opens: list[FileOpen] = []
+        self.opens: dict[FileOpen, None] = {}  # in the order they came
+        self._active = 0  # how many of them are no stat opens
+        self._done = [0] * len(_RULES)  # how many may do what each rule is about
+        self._forbidden = [0] * len(_RULES)  # and how many do not let others do it
+        self.closed_by: FileOpen | None = None  # the last open, once it is closed
         self.locks = RangeLocks()
-        self.oplocks: Oplocks[FileOpen] = Oplocks()
+        self.oplocks = Oplocks()
         self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
-        self.waiters: list[Event] = []  # requests that want a range which was locked when they asked
         self.append_end = 0  # where appending writes that still run will end; 0: none runs
         self.sync_failed = False  # a flush failed: what was written may be lost, and later flushes must say so
 
@@ -52,42 +59,78 @@ class SharedFile:
             raise StatusError(Status.DELETE_PENDING)
         if not granted_access & SHARED_RIGHTS:
             return
+        for (rights, shared), done, forbidden in zip(_RULES, self._done, self._forbidden, strict=True):
+            if forbidden and granted_access & rights:
+                _refuse(other for other in self._sharers() if not other.share_access & shared)
+            if done and not share_access & shared:
+                _refuse(other for other in self._sharers() if other.granted_access & rights)
+
+    def _sharers(self) -> "Iterator[FileOpen]":
+        """Those that take part in sharing."""
+        return (other for other in self.opens if other.granted_access & SHARED_RIGHTS)
+
+    def add(self, opened: "FileOpen") -> None:
+        """An open joins, after `check_sharing`."""
+        self.opens[opened] = None
+        self._count(opened, 1)
+
+    def remove(self, opened: "FileOpen") -> None:
+        """An open is closed."""
+        del self.opens[opened]
+        self._count(opened, -1)
+        self.closed_by = opened
+
+    def _count(self, opened: "FileOpen", by: int) -> None:
+        access = opened.granted_access
+        self._active += 0 if is_stat_open(access) else by
+        if access & SHARED_RIGHTS:
+            for index, (rights, shared) in enumerate(_RULES):
+                self._done[index] += by if access & rights else 0
+                self._forbidden[index] += 0 if opened.share_access & shared else by
+
+    def doom(self, opened: "FileOpen") -> None:
+        """The name that `opened` has goes with the last open.  Until now a directory was watched."""
+        self.doomed_by = opened
         for other in self.opens:
-            if other.granted_access & SHARED_RIGHTS and _conflict(
-                granted_access, share_access, other.granted_access, other.share_access
-            ):
-                raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
+            other.end_watch(Status.DELETE_PENDING)
+
+    def check_available(self, granted_access: int) -> None:
+        """Raises FILE_NOT_AVAILABLE if a persistent open whose client is away must not be disturbed.
+
+        What its lease keeps from happening can wait until the client is back: handles with H, locks with W.  Anything
+        else would come to pass behind its back.  Windows
+        """
+        if is_stat_open(granted_access):
+            return
+        for other in self.opens:
+            if other.is_disconnected and other.is_persistent:
+                kept = HANDLE | WRITE if self.locks.count(other) else HANDLE
+                if other.lease is None or kept & ~other.caching:
+                    raise StatusError(Status.FILE_NOT_AVAILABLE, f"{other.path} waits for {other.session_name}")
 
     def is_sole(self, opened: "FileOpen") -> bool:
-        """Whether all other opens are stat opens, so that this one may cache as if it were alone."""
-        return all(other is opened or is_stat_open(other.granted_access) for other in self.opens)
-
-    def wake_waiters(self) -> None:
-        """A range may have become free: let every waiting LOCK try again, in the order they came."""
-        waiters, self.waiters = self.waiters, []
-        for event in waiters:
-            event.set()
+        """Whether all other opens are stat opens or share its lease, so that it may cache as if it were alone."""
+        lease = opened.lease
+        own = lease.active if lease is not None else 0 if is_stat_open(opened.granted_access) else 1
+        return self._active == own
 
 
-def _conflict(access: int, share: int, other_access: int, other_share: int) -> bool:
-    """The symmetric rule: what either does, the other must share."""
-    return bool(
-        (access & READERS and not other_share & ShareAccess.READ)
-        or (other_access & READERS and not share & ShareAccess.READ)
-        or (access & WRITERS and not other_share & ShareAccess.WRITE)
-        or (other_access & WRITERS and not share & ShareAccess.WRITE)
-        or (access & Access.DELETE and not other_share & ShareAccess.DELETE)
-        or (other_access & Access.DELETE and not share & ShareAccess.DELETE)
-    )
+def _refuse(in_the_way: "Iterator[FileOpen]") -> "NoReturn":
+    """Say who it is, for the log."""
+    other = next(in_the_way)
+    raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
 
 
 class SharedFiles:
-    """Every open file of the server, by key."""
+    """Every open file of the server, by key, and by the names it was opened by."""
 
-    __slots__ = ("_by_key",)
+    __slots__ = ("_by_key", "_by_name", "_dying")
 
     def __init__(self) -> None:
         self._by_key: dict[FileKey, SharedFile] = {}
+        # What is open at a path or anywhere below it.
+        self._by_name: dict[tuple[Share, str], dict[FileOpen, None]] = {}
+        self._dying: dict[SharedFile, None] = {}  # closed opens of these may have a name that is still to go
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -101,7 +144,8 @@ class SharedFiles:
         shared = self._by_key.get(key)
         if shared is None:
             shared = self._by_key[key] = SharedFile(key)
-        shared.opens.append(opened)
+        shared.add(opened)
+        self._add_name(opened)
         return shared
 
     def leave(self, shared: SharedFile, opened: "FileOpen") -> bool:
@@ -110,40 +154,66 @@ class SharedFiles:
         A file that is pending delete stays known until `forget`, so that nobody opens it by its name while
         that name is being removed.
         """
-        shared.opens.remove(opened)
+        shared.remove(opened)
+        self._remove_name(opened)
+        if shared.delete_pending:
+            self._dying[shared] = None
         if shared.opens:
             return False
         if not shared.delete_pending:
-            del self._by_key[shared.key]
+            self.forget(shared)
         return True
 
     def forget(self, shared: SharedFile) -> None:
         """The name of a file without opens was removed, or could not be."""
         self._by_key.pop(shared.key, None)
+        self._dying.pop(shared, None)
 
     def find_below(self, share: "Share", path: str) -> "FileOpen | None":
         """Something inside the directory `path` that is open; directories with open files cannot be renamed."""
-        prefix = path + "/"
-        return next((opened for opened in self._of(share) if opened.path.startswith(prefix)), None)
+        return next(iter(self.below(share, path)), None)
 
-    def move(self, share: "Share", old: str, new: str) -> None:
-        """A name changed: bring the paths of what is open along."""
-        prefix = old + "/"
-        for opened in self._of(share):
-            if opened.path == old:
-                opened.path = new
-            elif opened.path.startswith(prefix):
+    def below(self, share: "Share", path: str) -> "list[FileOpen]":
+        """Everything inside a directory that is open, or closed with its name still to go."""
+        inside = [opened for opened in self._by_name.get((share, path), ()) if opened.path != path]
+        return inside + [opened for opened in self._doomed(share) if opened.path.startswith(path + "/")]
+
+    def move(self, share: "Share", old: str, new: str) -> "tuple[FileOpen, ...]":
+        """A name changed: bring the paths of what is open along.  Returns those opens."""
+        moved = tuple(self._by_name.get((share, old), ()))
+        for opened in moved:
+            self._remove_name(opened)
+            opened.path = new + opened.path[len(old) :]
+            self._add_name(opened)
+        for opened in self._doomed(share):
+            if opened.path == old or opened.path.startswith(old + "/"):
                 opened.path = new + opened.path[len(old) :]
+        return moved
 
-    def _of(self, share: "Share") -> Iterator["FileOpen"]:
-        """Opens through one share, and those that are closed but whose name is still to go.
-
-        The same file can be open through two shares by two paths; a rename through one leaves the other's alone.
-        """
-        for shared in self._by_key.values():
-            for opened in shared.opens:
-                if opened.tree.share is share:
-                    yield opened
+    def _doomed(self, share: "Share") -> "Iterator[FileOpen]":
+        """Opens through one share that are closed but whose name is still to go."""
+        for shared in self._dying:
             doomed = shared.doomed_by
             if doomed is not None and doomed.closed and doomed.tree.share is share:
                 yield doomed
+
+    def _add_name(self, opened: "FileOpen") -> None:
+        for key in _names(opened):
+            self._by_name.setdefault(key, {})[opened] = None
+
+    def _remove_name(self, opened: "FileOpen") -> None:
+        for key in _names(opened):
+            del self._by_name[key][opened]
+            if not self._by_name[key]:
+                del self._by_name[key]
+
+
+def _names(opened: "FileOpen") -> "Iterator[tuple[Share, str]]":
+    """Its path and those of all directories above, but for the root.
+
+    The same file can be open through two shares by two paths; a rename through one leaves the other's alone.
+    """
+    share, path = opened.tree.share, opened.path
+    while path:
+        yield share, path
+        path = path.rpartition("/")[0]

@@ -17,7 +17,7 @@ from typing import Final, TypeVar, cast
 from smbport import platform as contract
 from smbport.platform import Features
 
-__all__ = ["METHODS", "NODES", "VOLUMES", "Call", "Intercept", "role_of", "unwrap", "wrap"]
+__all__ = ["METHODS", "GIVERS", "Call", "Intercept", "role_of", "unwrap", "wrap"]
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ PARTS: Final = {
     "sockets": "Sockets",
     "zero_copy": "ZeroCopy",
     "identity": "Identity",
+    "acl": "AccessControl",
     "attributes": "Attributes",
     "watch": "Watch",
     "clone": "Clone",
@@ -34,7 +35,9 @@ PARTS: Final = {
 
 VOLUMES: Final = ("open_volume", "acting_as")
 NODES: Final = ("open", "create", "make_directory")
-"""Methods that hand out volumes, and those that hand out files and directories."""
+WATCHERS: Final = ("start",)
+GIVERS: Final = (*VOLUMES, *NODES, *WATCHERS)
+"""Methods that hand out volumes, files and directories, and watchers."""
 
 
 def _methods(role: str) -> dict[str, inspect.Signature]:
@@ -43,7 +46,7 @@ def _methods(role: str) -> dict[str, inspect.Signature]:
 
 
 METHODS: Final[Mapping[str, Mapping[str, inspect.Signature]]] = {
-    role: _methods(role) for role in ("Platform", "Volume", "File", "Directory", *PARTS.values())
+    role: _methods(role) for role in ("Platform", "Volume", "File", "Directory", "Watcher", *PARTS.values())
 }
 """What the contract says can be called: role -> method -> signature."""
 
@@ -120,7 +123,7 @@ class _Wrapped:
             args = tuple(unwrap(arg) for arg in args)
             keywords = {key: unwrap(value) for key, value in keywords.items()}
             result = self._intercept(Call(self._inner, self._role, name, args, keywords))
-            if name in VOLUMES or name in NODES:
+            if name in GIVERS:
                 return self._wrap(result, role_of(result))
             return result
 
@@ -144,9 +147,11 @@ def unwrap(value: T) -> T:
 
 
 def role_of(value: object) -> str:
-    """Which of `Platform`, `Volume`, `File` and `Directory` an object is."""
+    """Which of `Platform`, `Volume`, `Watcher`, `File` and `Directory` an object is."""
     if hasattr(value, "open_volume"):
         return "Platform"
     if hasattr(value, "make_directory"):
         return "Volume"
+    if hasattr(value, "take"):
+        return "Watcher"
     return "Directory" if getattr(value, "is_directory", False) else "File"

@@ -18,13 +18,15 @@ from typing import Final, NamedTuple, Protocol
 
 import spnego
 
-from smbport.security.keys import SessionKeys, derive_keys
+from smbport.security.keys import SessionKeys, channel_signing_key, derive_keys
 from smbport.security.preauth import PreauthHash
 from smbport.security.sealing import Sealer
 from smbport.security.signing import Signer, make_signer
 from smbport.testing.direct import DirectConnection
 from smbport.wire.break_ import (
+    LeaseBreakAcknowledgment,
     LeaseBreakNotification,
+    LeaseBreakResponse,
     OplockBreakAcknowledgment,
     OplockBreakNotification,
     OplockBreakResponse,
@@ -35,6 +37,7 @@ from smbport.wire.constants import (
     Capability,
     Cipher,
     Command,
+    ContextTag,
     CreateDisposition,
     Dialect,
     FileInfo,
@@ -43,10 +46,12 @@ from smbport.wire.constants import (
     InfoType,
     NegotiateContextType,
     SecurityMode,
+    SessionSetupFlag,
     ShareAccess,
     SigningAlgorithm,
 )
-from smbport.wire.create import CreateRequest, CreateResponse, pack_create_request
+from smbport.wire.create import CreateRequest, CreateResponse, create_contexts, pack_create_request
+from smbport.wire.create_contexts import LeaseContext, LeaseContextV2, parse_lease
 from smbport.wire.directory import (
     QueryDirectoryRequest,
     QueryDirectoryResponse,
@@ -87,13 +92,14 @@ from smbport.wire.negotiate import (
 )
 from smbport.wire.record import Buffer
 from smbport.wire.session import SessionSetupRequest, SessionSetupResponse, pack_session_setup_request, security_buffer
-from smbport.wire.status import Status, StatusError
+from smbport.wire.status import Status, StatusError, status_name
 from smbport.wire.tree import pack_tree_connect_request
 
 __all__ = ["Client", "DirectLink", "FileId", "Link", "SocketLink"]
 
 ALL_SHARED: Final = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
 UNSOLICITED: Final = 0xFFFFFFFFFFFFFFFF
+_MAY_BE_UNSIGNED: Final = (Status.PENDING, Status.USER_SESSION_DELETED)  # who has no session has no key
 _SUCCESSES: Final = (Status.SUCCESS, Status.MORE_PROCESSING_REQUIRED, Status.BUFFER_OVERFLOW)
 
 
@@ -166,6 +172,7 @@ class FileId(NamedTuple):
     persistent: int
     volatile: int
     oplock_level: int = 0  # granted with it
+    lease: LeaseContext | LeaseContextV2 | None = None  # likewise
 
 
 class Client:
@@ -174,6 +181,7 @@ class Client:
     def __init__(self, link: Link, *, client_guid: bytes | None = None) -> None:
         self.link = link
         self.client_guid = client_guid or os.urandom(16)
+        self.capabilities = Capability.ENCRYPTION | Capability.LARGE_MTU  # offered to a server that speaks 3.x
         self.message_id = 0
         self.dialect = 0
         self.session_id = 0
@@ -188,6 +196,7 @@ class Client:
         self.credits = 1
         self.breaks: list[OplockBreakNotification | LeaseBreakNotification] = []  # in the order they came
         self._messages: list[tuple[Header, bytes]] = []  # received while a break was waited for
+        self._signed: set[int] = set()  # message ids of requests whose answers must be signed
         self._preauth = PreauthHash()
         self._hint = b""
 
@@ -221,6 +230,7 @@ class Client:
         if self.sign and self.signer is not None:
             message[16] |= HeaderFlag.SIGNED
             self.signer.sign(memoryview(message), from_server=False)
+            self._signed.add(int.from_bytes(message[24:32], "little"))
         return bytes(message)
 
     def receive(self) -> tuple[Header, bytes]:
@@ -243,15 +253,22 @@ class Client:
             frame = bytes(self.sealer.unseal(memoryview(bytearray(frame))))
         header = Header.unpack_from(frame)
         self.credits += header.credits
-        must_verify = header.flags & HeaderFlag.SIGNED and self.signer is not None and not sealed
-        if must_verify and not header.next_command:
-            assert self.signer is not None
-            if not self.signer.verify(memoryview(bytearray(frame)), from_server=True):
-                raise ConnectionError("the server's signature is wrong")
+        if not sealed:
+            self._check_signature(header, frame)
         if header.message_id == UNSOLICITED:
             self.breaks.append(parse_break_notification(frame))
         else:
             self._messages.append((header, frame))
+
+    def _check_signature(self, header: Header, frame: bytes) -> None:
+        """Raises ConnectionError for a wrong signature, and for none where there must be one."""
+        if header.next_command or header.status in _MAY_BE_UNSIGNED:
+            return
+        if header.flags & HeaderFlag.SIGNED:
+            if self.signer is not None and not self._is_authentic(frame):
+                raise ConnectionError("the server's signature is wrong")
+        elif header.message_id in self._signed:
+            raise ConnectionError(f"the answer with {status_name(header.status)} is not signed")
 
     def call(self, command: int, body: bytes, *, tree_id: int = 0, payload: int = 0) -> tuple[Header, bytes]:
         """Send a request and wait for its final response.  Raises StatusError unless it is a success.
@@ -294,7 +311,7 @@ class Client:
         """[MS-SMB2] 3.2.4.2.2.2"""
         request = NegotiateRequest(
             security_mode=SecurityMode.SIGNING_ENABLED,
-            capabilities=Capability.ENCRYPTION | Capability.LARGE_MTU if max(dialects) >= Dialect.SMB_3_0 else 0,
+            capabilities=self.capabilities if max(dialects) >= Dialect.SMB_3_0 else 0,
             client_guid=self.client_guid if max(dialects) > Dialect.SMB_2_0_2 else bytes(16),
         )
         contexts: list[tuple[int, bytes]] = []
@@ -331,16 +348,34 @@ class Client:
             elif kind == NegotiateContextType.SIGNING:
                 self.signing_algorithm = parse_signing_context(data)[0]
 
-    def log_on(self, user: str, password: str) -> SessionSetupResponse:
+    def log_on(self, user: str, password: str, *, previous_session_id: int = 0) -> SessionSetupResponse:
         """NTLMv2 within SPNEGO.  Raises StatusError if the server does not want us."""
+        return self._authenticate(user, password, previous_session_id=previous_session_id)
+
+    def bind(self, other: "Client", user: str, password: str) -> SessionSetupResponse:
+        """Join the session of another client over this connection.  Raises StatusError.  [MS-SMB2] 3.2.4.2.3.2"""
+        self.session_id, self.session_key, self.keys = other.session_id, other.session_key, other.keys
+        self.sealer, self.seal = other.sealer, other.seal
+        return self._authenticate(user, password, bound=other.signer)
+
+    def _authenticate(
+        self, user: str, password: str, *, previous_session_id: int = 0, bound: Signer | None = None
+    ) -> SessionSetupResponse:
+        """Log on; with the key of a session that is `bound`, sign with that until this connection has its own."""
         context = spnego.client(user, password, hostname="server", service="cifs", protocol="negotiate", options=_NTLM)
         preauth = self._preauth.copy()
         token = context.step() or b""
+        self.signer = None
         while True:
             request = SessionSetupRequest(
-                flags=0, security_mode=SecurityMode.SIGNING_ENABLED, capabilities=0, channel=0, previous_session_id=0
+                flags=SessionSetupFlag.BINDING if bound is not None else 0,
+                security_mode=SecurityMode.SIGNING_ENABLED,
+                previous_session_id=previous_session_id,
             )
             message = self.message(Command.SESSION_SETUP, pack_session_setup_request(request, token))
+            if bound is not None:
+                message[16] |= HeaderFlag.SIGNED
+                bound.sign(memoryview(message), from_server=False)
             preauth.update(message)
             self.link.send(bytes(message))
             header, frame = self.receive()
@@ -352,14 +387,18 @@ class Client:
             if header.status == Status.SUCCESS:
                 if answer and not context.complete:
                     context.step(answer)
-                self._make_keys(bytes(context.session_key), preauth)
+                self._make_keys(bytes(context.session_key), preauth, bound is not None)
                 if not self._is_authentic(frame):
                     raise ConnectionError("the last SESSION_SETUP response is not signed rightly")
                 return response
             preauth.update(frame)
             token = context.step(answer) or b""
 
-    def _make_keys(self, session_key: bytes, preauth: PreauthHash) -> None:
+    def _make_keys(self, session_key: bytes, preauth: PreauthHash, of_channel: bool = False) -> None:
+        if of_channel:
+            key = channel_signing_key(self.dialect, session_key, preauth.value)
+            self.signer = make_signer(self.signing_algorithm, key)
+            return
         self.session_key = session_key
         self.keys = keys = derive_keys(self.dialect, session_key, preauth.value, self.cipher)
         self.signer = make_signer(self.signing_algorithm, keys.signing)
@@ -396,8 +435,14 @@ class Client:
             share_access=share, create_disposition=disposition, create_options=options,
         )  # fmt: skip
         _, frame = self.call(Command.CREATE, pack_create_request(request, name, contexts), tree_id=tree_id)
+        return self.file_id(tree_id, frame)
+
+    def file_id(self, tree_id: int, frame: bytes) -> FileId:
+        """What a CREATE response says."""
         response = CreateResponse.unpack_from(frame, HEADER_SIZE)
-        return FileId(tree_id, response.file_id_persistent, response.file_id_volatile, response.oplock_level)
+        answers = dict(create_contexts(frame, response, limit=64))
+        lease = parse_lease(answers[ContextTag.LEASE]) if ContextTag.LEASE in answers else None
+        return FileId(tree_id, response.file_id_persistent, response.file_id_volatile, response.oplock_level, lease)
 
     def close(self, file: FileId) -> None:
         """CLOSE."""
@@ -411,6 +456,12 @@ class Client:
         )
         _, frame = self.call(Command.OPLOCK_BREAK, request.pack(), tree_id=file.tree_id)
         return OplockBreakResponse.unpack_from(frame, HEADER_SIZE).oplock_level
+
+    def acknowledge_lease_break(self, tree_id: int, lease_key: bytes, lease_state: int) -> int:
+        """OPLOCK_BREAK for a lease: the state that is left."""
+        request = LeaseBreakAcknowledgment(lease_key=lease_key, lease_state=lease_state)
+        _, frame = self.call(Command.OPLOCK_BREAK, request.pack(), tree_id=tree_id)
+        return LeaseBreakResponse.unpack_from(frame, HEADER_SIZE).lease_state
 
     def flush(self, file: FileId) -> None:
         """FLUSH."""

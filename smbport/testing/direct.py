@@ -9,7 +9,7 @@ What would block runs in place with wait=True; what would wait stays in `connect
 that its event was set or it was cancelled.  Fuzzers, fault injection and unit tests of commands run on this.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 from smbport.commands.call import Chain, FileRange
@@ -60,6 +60,8 @@ def new_server(
         anonymous=settings.anonymous != "off",
         guest=settings.guest_account is not None,
         guest_on_bad_user=settings.guest_on_bad_user,
+        target_name=settings.target_name,
+        aliases=settings.aliases,
         random_bytes=random_bytes,
     )
     runtime = Runtime(now_ns=lambda: next(ticks), random_bytes=random_bytes, new_event=PlainEvent)
@@ -100,7 +102,8 @@ class DirectConnection:
         self.server = server
         self.waiting: list[_Waiter] = []
         self._sent: list[bytes] = []
-        self.state.send = lambda parts: self._send([*parts])
+        self._unasked: list[bytes] = []
+        self.state.send = self._notify
 
     def receive(self, frame: Buffer) -> list[bytes]:
         """Answer one frame, given without its 4-byte prefix; the replies have none either.
@@ -120,9 +123,10 @@ class DirectConnection:
     def resume(self, *, expire: bool = False) -> list[bytes]:
         """Go on with requests whose event is set or that were cancelled; with `expire`, time runs out for all."""
         for waiter in list(self.waiting):
-            over = expire and waiter.step.timeout_s is not None
-            cancelled = waiter.cancelled and waiter.step.interim  # a silent wait cannot be cancelled
-            if not (cancelled or waiter.step.event.is_set() or over):
+            over = waiter.step.timeout_s is not None and (expire or not waiter.step.timeout_s)
+            happened = waiter.step.event.is_set()
+            cancelled = waiter.cancelled and waiter.step.interim and not happened  # a silent wait cannot be cancelled
+            if not (cancelled or happened or over):
                 continue
             self.waiting.remove(waiter)
             step: Step | None
@@ -134,7 +138,7 @@ class DirectConnection:
             except StopIteration:
                 step = None
             self._run(waiter.chain, waiter.handler, step, waiter.running)
-        sent, self._sent = self._sent, []
+        sent, self._sent, self._unasked = self._sent + self._unasked, [], []
         return sent
 
     def close(self) -> None:
@@ -144,11 +148,15 @@ class DirectConnection:
         self.waiting.clear()
         self.state.running.clear()
         for session in self.state.sessions_lost():
-            for opened in session.close():
+            for opened in session.lose():
                 handler = delete_name(self.server, opened)
                 step = begin(handler)
                 while step is not None:
                     step = _take_blocking(handler, step)
+
+    def _notify(self, parts: Sequence[Buffer], lost: Callable[[], None] | None) -> None:
+        """What nobody asked for always arrives here, behind the answers."""
+        self._unasked += _frames([*parts])
 
     def _send(self, parts: list[Part]) -> None:
         self._sent += _frames(parts)
@@ -167,15 +175,16 @@ class DirectConnection:
             if isinstance(step, Waiting):
                 running = self._follow(chain.calls[chain.current].header.message_id, running)
                 if step.interim and not running.async_id:
-                    running.async_id = self.state.next_async_id
-                    self.state.next_async_id += 1
+                    running.async_id = self.server.new_async_id()
                     self._send(pack_interim(chain, running.async_id))
+                    chain.replies_are_out()
                 self.waiting.append(_Waiter(chain, handler, step, running))
                 return
             step = _take_blocking(handler, step)
         if running is not None:
             self.state.running.pop(running.message_id, None)
         self._send(pack_replies(chain))
+        chain.replies_are_out()
 
 
 def _take_blocking(handler: Handler, step: Step) -> Step | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from smbport.platform import ACCESS_READ, ACCESS_WRITE, Account, Entry, File, Node, Stat
+from smbport.platform import ACCESS_READ, ACCESS_WRITE, Account, Entry, File, Node, Stat, WatchChange
 from smbport.testing.inodes import (
     MAY_READ,
     MAY_SEARCH,
@@ -90,7 +90,12 @@ class MemoryNode:
             inode = self._opened()
             check_may(self._who, inode, MAY_WRITE)
             yield inode.attributes
-            inode.change_ns = self._tree.clock()
+            self._changed(inode)
+
+    @contextmanager
+    def descriptors(self) -> Iterator[dict[str, bytes]]:
+        with self._tree.lock:
+            yield self._opened().descriptors
 
     @contextmanager
     def _changing_as_owner(self) -> Iterator[Inode]:
@@ -98,7 +103,18 @@ class MemoryNode:
             inode = self._opened()
             check_owner(self._who, inode)
             yield inode
-            inode.change_ns = self._tree.clock()
+            self._changed(inode)
+
+    @contextmanager
+    def reading(self) -> Iterator[Inode]:
+        with self._tree.lock:
+            inode = self._opened()
+            check_may(self._who, inode, MAY_READ)
+            yield inode
+
+    def _changed(self, inode: Inode) -> None:
+        inode.change_ns = self._tree.clock()
+        self._tree.watch.changed(inode, WatchChange.ATTRIBUTES)
 
     def _opened(self) -> Inode:
         if not self._open:
@@ -151,6 +167,7 @@ class MemoryFile(MemoryNode):
             _check_size(size)
             pages.reserve(size)
             self._inode.change_ns = self._tree.clock()
+            self._tree.watch.changed(self._inode, WatchChange.MODIFIED)
 
     def punch(self, offset: int, length: int) -> None:
         with self._tree.lock:
@@ -158,6 +175,14 @@ class MemoryFile(MemoryNode):
             _check_size(offset)
             _check_size(length)
             pages.punch(offset, length)
+            self._wrote()
+
+    def zero(self, offset: int, length: int) -> None:
+        with self._tree.lock:
+            pages = self._pages(ACCESS_WRITE)
+            _check_size(offset)
+            _check_size(length)
+            pages.zero(offset, length)
             self._wrote()
 
     def data_ranges(self, offset: int, length: int) -> list[tuple[int, int]]:
@@ -172,6 +197,7 @@ class MemoryFile(MemoryNode):
 
     def _wrote(self) -> None:
         self._inode.write_ns = self._inode.change_ns = self._tree.clock()
+        self._tree.watch.changed(self._inode, WatchChange.MODIFIED)
 
 
 class MemoryDirectory(MemoryNode):

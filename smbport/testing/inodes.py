@@ -10,10 +10,13 @@ import errno
 import os
 from collections.abc import Callable
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smbport.platform import Account, FileKey, Kind, Stat
 from smbport.testing.pages import Pages, Room
+
+if TYPE_CHECKING:
+    from smbport.testing.watches import MemoryWatch
 
 __all__ = [
     "MAX_NAME_BYTES", "MAY_READ", "MAY_SEARCH", "MAY_WRITE", "DirectoryInode", "FileInode", "Inode", "LinkInode",
@@ -35,8 +38,8 @@ class Inode:
     """What a name stands for; this class itself is a socket, FIFO or device."""
 
     __slots__ = (
-        "access_ns", "attributes", "birth_ns", "change_ns", "dos_attributes", "gid", "handles", "key", "links", "mode",
-        "uid", "write_ns",
+        "access_ns", "attributes", "birth_ns", "change_ns", "descriptors", "dos_attributes", "gid", "handles", "key",
+        "links", "mode", "uid", "write_ns",
     )  # fmt: skip
 
     kind = Kind.OTHER
@@ -49,6 +52,7 @@ class Inode:
         self.access_ns = self.write_ns = self.change_ns = self.birth_ns = now_ns
         self.dos_attributes: int | None = None
         self.attributes: dict[str, bytes] = {}
+        self.descriptors: dict[str, bytes] = {}  # where clients do not see them
         self.links = 1
         self.handles = 0
 
@@ -133,8 +137,11 @@ class LinkInode(Inode):
 class Tree:
     """The names and inodes of one volume."""
 
-    def __init__(self, device: int, capacity: int, clock: Callable[[], int], owner: Account) -> None:
+    def __init__(
+        self, device: int, capacity: int, clock: Callable[[], int], owner: Account, watch: "MemoryWatch"
+    ) -> None:
         self.device = device
+        self.watch = watch
         self.clock = clock
         self.room = Room(capacity)
         self.lock = Lock()
@@ -163,6 +170,7 @@ class Tree:
         directory, name = self._free_place(who, path)
         inode = FileInode(self._next_key(), mode, who.uid, _group_in(directory, who), self.clock(), Pages(self.room))
         self._enter(directory, name, inode, inode.birth_ns)
+        self.watch.entered(directory, name, inode)
         return inode
 
     def add_directory(self, who: Account, path: str, mode: int) -> DirectoryInode:
@@ -170,17 +178,20 @@ class Tree:
         mode |= directory.mode & SETGID
         inode = DirectoryInode(self._next_key(), mode, who.uid, _group_in(directory, who), self.clock(), directory)
         self._enter(directory, name, inode, inode.birth_ns)
+        self.watch.entered(directory, name, inode)
         return inode
 
     def add_link(self, who: Account, path: str, target: str) -> None:
         directory, name = self._free_place(who, path)
         inode = LinkInode(self._next_key(), who.uid, who.gid, self.clock(), target)
         self._enter(directory, name, inode, inode.birth_ns)
+        self.watch.entered(directory, name, inode)
 
     def add_other(self, who: Account, path: str, mode: int) -> None:
         directory, name = self._free_place(who, path)
         inode = Inode(self._next_key(), mode, who.uid, who.gid, self.clock())
         self._enter(directory, name, inode, inode.birth_ns)
+        self.watch.entered(directory, name, inode)
 
     def link(self, who: Account, old: str, new: str) -> None:
         inode = self.find(who, old, follow=False)
@@ -191,6 +202,7 @@ class Tree:
         inode.links += 1
         inode.change_ns = now_ns
         self._enter(directory, name, inode, now_ns)
+        self.watch.entered(directory, name, inode)
 
     def remove(self, who: Account, path: str, key: FileKey, *, directory: bool) -> None:
         """Remove the name if it stands for `key`, itself or as a link to it; of a link, only the link goes."""
@@ -206,6 +218,7 @@ class Tree:
         elif directory and not isinstance(inode, LinkInode):
             raise failure(errno.ENOTDIR, path)
         self._leave(place, name, self.clock())
+        self.watch.left(place, name, inode)
 
     def rename(self, who: Account, old: str, new: str, *, replace: bool) -> None:
         source, old_name, inode = self._taken_place(who, old)
@@ -224,7 +237,9 @@ class Tree:
         now_ns = self.clock()
         if replaced is not None:
             self._leave(target, new_name, now_ns)
+            self.watch.ended(replaced)
         self._move(source, old_name, target, new_name, now_ns)
+        self.watch.moved(source, old_name, target, new_name, inode)
 
     def may_remove(self, who: Account, path: str) -> bool:
         place, _, inode = self._taken_place(who, path)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from smbport.platform import Platform
+from smbport.testing.exam.acls import check_acl
 from smbport.testing.exam.bench import ExamFailed, NotExamined
 from smbport.testing.exam.blocking import check_blocking, check_threads
-from smbport.testing.exam.containment import check_containment
+from smbport.testing.exam.containment import check_containment, check_links
 from smbport.testing.exam.honesty import check_honesty, check_sockets
 from smbport.testing.exam.names import check_names, check_removing, check_renaming
 from smbport.testing.exam.nodes import check_directories, check_files, check_times
@@ -26,16 +27,17 @@ from smbport.testing.exam.powers import (
     check_clone,
     check_identity,
     check_sparse,
-    check_watch,
     check_zero_copy,
 )
 from smbport.testing.exam.volumes import check_read_only, check_volume
+from smbport.testing.exam.watching import check_watch
 
 __all__ = [
-    "CHECKS", "Check", "ExamFailed", "Finding", "NotExamined", "Report", "check_attributes", "check_blocking",
-    "check_clone", "check_containment", "check_directories", "check_files", "check_honesty", "check_identity",
-    "check_names", "check_read_only", "check_removing", "check_renaming", "check_sockets", "check_sparse",
-    "check_threads", "check_times", "check_volume", "check_watch", "check_zero_copy", "examine",
+    "CHECKS", "Check", "ExamFailed", "Finding", "NotExamined", "Report", "check_acl", "check_attributes",
+    "check_blocking", "check_clone", "check_containment", "check_directories", "check_files", "check_honesty",
+    "check_identity", "check_links", "check_names", "check_read_only", "check_removing", "check_renaming",
+    "check_sockets", "check_sparse", "check_threads", "check_times", "check_volume", "check_watch", "check_zero_copy",
+    "examine",
 ]  # fmt: skip
 
 Outcome = Literal["passed", "failed", "absent"]
@@ -49,6 +51,7 @@ CHECKS: Final[dict[str, Check]] = {
     "renaming": check_renaming,
     "removing": check_removing,
     "containment": check_containment,
+    "links": check_links,
     "files": check_files,
     "directories": check_directories,
     "times": check_times,
@@ -56,6 +59,7 @@ CHECKS: Final[dict[str, Check]] = {
     "threads": check_threads,
     "read_only": check_read_only,
     "zero_copy": check_zero_copy,
+    "acl": check_acl,
     "attributes": check_attributes,
     "watch": check_watch,
     "identity": check_identity,

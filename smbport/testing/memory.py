@@ -23,6 +23,7 @@ from smbport.platform import (
     ACCESS_READ,
     ACCESS_WRITE,
     Account,
+    AclEntry,
     Directory,
     Features,
     File,
@@ -50,6 +51,7 @@ from smbport.testing.inodes import (
     failure,
 )
 from smbport.testing.pages import BLOCK
+from smbport.testing.watches import MemoryWatch
 
 __all__ = ["PORT", "MemoryPlatform", "MemoryPort", "MemoryVolume"]
 
@@ -62,9 +64,7 @@ MAX_ATTRIBUTE: Final = 65536  # Linux's XATTR_SIZE_MAX
 
 ABSENT: Final = {
     "zero_copy": "file data is in this process already",
-    "acl": "permission bits decide alone",
     "streams": "there is no store for named streams apart from attributes",
-    "watch": "nobody but this process changes the files",
     "snapshots": "only the present is kept",
     "leases": "nobody else opens the files",
     "kernel": "no kernel serves them",
@@ -84,6 +84,8 @@ class MemoryVolume:
             stores_marks=True,
             rename_exclusive=True,
             inline_io=True,
+            holes=True,
+            reflink=True,
             max_name_bytes=MAX_NAME_BYTES,
             serial=tree.device,
         )
@@ -121,6 +123,18 @@ class MemoryVolume:
     def link(self, old: str, new: str, *, wait: bool = False) -> None:
         with self._locked() as who:
             self._tree.link(who, old, new)
+
+    def symlink(self, path: str, target: str, *, wait: bool = False) -> None:
+        if not target or "\0" in target:
+            raise failure(errno.EINVAL)
+        self.plant_link(path, target)
+
+    def read_link(self, path: str, *, wait: bool = False) -> str:
+        with self._locked() as who:
+            link = self._tree.find(who, path, follow=False)
+            if not isinstance(link, LinkInode):
+                raise failure(errno.EINVAL, path)
+            return link.target
 
     def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
         with self._locked() as who:
@@ -184,27 +198,62 @@ class MemoryAttributes:
             del attributes[name]
 
 
+class MemoryAccessControl:
+    """Room for descriptors; there are no lists but the permission bits."""
+
+    names: Sequence[str] = ("security.NTACL", "user.NTACL")
+
+    def lists(self, node: Node, *, wait: bool = False) -> tuple[Sequence[AclEntry], Sequence[AclEntry]]:
+        return (), ()
+
+    def set_list(self, node: Node, acl: Sequence[AclEntry], *, wait: bool = False) -> None:
+        if acl:
+            raise failure(errno.ENOTSUP)
+
+    def descriptor(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
+        with own_node(node).descriptors() as descriptors:
+            return descriptors.get(name)
+
+    def set_descriptor(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
+        with own_node(node).descriptors() as descriptors:
+            if len(value) > MAX_ATTRIBUTE:
+                raise failure(errno.E2BIG)
+            descriptors[name] = bytes(value)
+
+
 class MemoryClone:
+    """Blocks are not really shared: that nobody can see here but by the room that is taken."""
+
     def copy(
-        self,
-        source: File,
-        source_offset: int,
-        target: File,
-        target_offset: int,
-        length: int,
-        *,
-        wait: bool = False,
+        self, source: File, source_offset: int, target: File, target_offset: int, length: int, *, wait: bool = False
     ) -> int:
+        _check_apart(source, source_offset, target, target_offset, length)
         data = source.read_at(source_offset, min(length, MAX_COPY))
-        return target.write_at(target_offset, data)
+        return target.write_at(target_offset, data) if data else 0
+
+    def reflink(
+        self, source: File, source_offset: int, target: File, target_offset: int, length: int, *, wait: bool = False
+    ) -> None:
+        _check_apart(source, source_offset, target, target_offset, length)
+        end, size = source_offset + length, source.stat().size
+        if end > size or source_offset % BLOCK or target_offset % BLOCK or (length % BLOCK and end != size):
+            raise failure(errno.EINVAL)
+        data = source.read_at(source_offset, length)
+        if target.write_at(target_offset, data) < length:
+            raise failure(errno.ENOSPC)
 
 
 class MemorySparse:
     def punch(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
         own_file(file).punch(offset, length)
 
-    def data_ranges(self, file: File, offset: int, length: int, *, wait: bool = False) -> list[tuple[int, int]]:
-        return own_file(file).data_ranges(offset, length)
+    def zero(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
+        own_file(file).zero(offset, length)
+
+    def data_ranges(
+        self, file: File, offset: int, length: int, *, limit: int, wait: bool = False
+    ) -> list[tuple[int, int]]:
+        return own_file(file).data_ranges(offset, length)[:limit]
 
 
 class MemoryIdentity:
@@ -220,6 +269,10 @@ class MemoryIdentity:
 
     def find_group(self, name: str, *, wait: bool = False) -> int | None:
         return self._groups.get(name)
+
+    def names(self, *, wait: bool = False) -> tuple[Mapping[int, str], Mapping[int, str]]:
+        users = {account.uid: account.name for account in self._accounts.values()}
+        return users, {gid: name for name, gid in self._groups.items()}
 
     @contextmanager
     def become(self, account: Account) -> Iterator[None]:
@@ -249,7 +302,7 @@ class MemoryPlatform(Powers):
 
     `account` is what the server itself acts as; uid 0 may do everything.  With `accounts`, the platform has the
     power `identity`, and a volume that is `acting_as` one of them checks permission bits for it; `groups` gives
-    the numbers of groups by name.
+    the numbers of groups by name.  `watch` is made by tests that want its limits low.
     """
 
     name = "memory"
@@ -263,11 +316,15 @@ class MemoryPlatform(Powers):
         groups: Mapping[str, int] = MappingProxyType({}),
         interfaces: Sequence[Interface] = (),
         clock: Callable[[], int] | None = None,
+        watch: MemoryWatch | None = None,
     ) -> None:
         known = tuple(accounts)
+        watch = watch or MemoryWatch()
         identity = MemoryIdentity((account, *known), groups) if known else None
         super().__init__(
+            acl=MemoryAccessControl(),
             attributes=MemoryAttributes(),
+            watch=watch,
             identity=identity,
             clone=MemoryClone(),
             sparse=MemorySparse(),
@@ -278,6 +335,7 @@ class MemoryPlatform(Powers):
         self._capacity = capacity
         self._clock = clock or itertools.count(EPOCH_NS, TICK_NS).__next__
         self._identity = identity
+        self._watch = watch
         self._trees: dict[str, Tree] = {}
         self._opening = threading.Lock()
 
@@ -286,7 +344,8 @@ class MemoryPlatform(Powers):
         with self._opening:
             tree = self._trees.get(path)
             if tree is None:
-                tree = self._trees[path] = Tree(len(self._trees) + 1, self._capacity, self._clock, self.account)
+                device = len(self._trees) + 1
+                tree = self._trees[path] = Tree(device, self._capacity, self._clock, self.account, self._watch)
         return MemoryVolume(tree, self._current_account)
 
     @property
@@ -311,6 +370,15 @@ class MemoryPort:
 
 
 PORT: Final[Port] = MemoryPort()
+
+
+def _check_apart(source: File, source_offset: int, target: File, target_offset: int, length: int) -> None:
+    """OSError(EXDEV) for files of two volumes, OSError(EINVAL) for ranges of one file that overlap."""
+    one, other = own_file(source).stat().key, own_file(target).stat().key
+    if one.device != other.device:
+        raise failure(errno.EXDEV)
+    if one == other and abs(source_offset - target_offset) < length:
+        raise failure(errno.EINVAL)
 
 
 def _check_openable(who: Account, inode: Inode, access: int, path: str) -> None:

@@ -112,6 +112,14 @@ class Pages:
         if length > 0:
             self._clear(offset, offset + length)
 
+    def zero(self, offset: int, length: int) -> None:
+        """Make the range zeroes; what room it takes it keeps."""
+        for number, page in self._pages.items():
+            low = max(offset - number * PAGE, 0)
+            high = min(offset + length - number * PAGE, len(page))
+            if low < high:
+                page[low:high] = bytes(high - low)
+
     def ranges(self, offset: int, length: int) -> list[tuple[int, int]]:
         """(offset, length) of what is no hole, inside the range and the file, in order, neighbours joined."""
         end = min(offset + length, self.size)

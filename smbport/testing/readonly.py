@@ -12,12 +12,12 @@ __all__ = ["read_only"]
 
 T = TypeVar("T")
 
-HARMLESS_ROLES: Final = ("Platform", "Sockets", "ZeroCopy", "Identity", "Watch")
+HARMLESS_ROLES: Final = ("Platform", "Sockets", "ZeroCopy", "Identity", "Watch", "Watcher")
 HARMLESS: Final = frozenset({
-    "Volume.acting_as", "Volume.stat", "Volume.sync_directory_of", "Volume.space", "Volume.close",
+    "Volume.acting_as", "Volume.stat", "Volume.read_link", "Volume.sync_directory_of", "Volume.space", "Volume.close",
     "File.stat", "File.sync", "File.close", "File.fileno", "File.read_at",
     "Directory.stat", "Directory.sync", "Directory.close", "Directory.entries", "Directory.rewind",
-    "Attributes.names", "Attributes.get",
+    "AccessControl.lists", "AccessControl.descriptor", "Attributes.names", "Attributes.get",
     "Sparse.data_ranges",
 })  # fmt: skip
 """What passes.  All else is refused, so that a call the contract gains later is too."""

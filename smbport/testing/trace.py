@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from smbport.testing.calls import NODES, VOLUMES, Call, role_of, wrap
+from smbport.testing.calls import GIVERS, Call, role_of, wrap
 
 __all__ = ["trace"]
 
@@ -39,7 +39,7 @@ class _Tracer:
         except OSError as error:
             self._tell(f"{line} -> {errno.errorcode.get(error.errno or 0, error)}")
             raise
-        if call.name in VOLUMES or call.name in NODES:
+        if call.name in GIVERS:
             self._labels[id(result)] = (f"{role_of(result)}#{next(self._numbers)}", result)
         elif call.name == "close":
             self._labels.pop(id(call.target), None)

@@ -8,8 +8,9 @@ from smbport.wire.record import U16, U32, U64, Buffer, Pad4, Record, field, join
 from smbport.wire.text import decode_utf16, encode_utf16
 
 __all__ = [
-    "ChangeNotifyFlag", "ChangeNotifyRequest", "ChangeNotifyResponse", "FileNotifyInformation", "NotifyAction",
-    "change_notify_output", "pack_change_notify_response", "pack_notify_information", "parse_notify_information",
+    "ChangeNotifyFlag", "ChangeNotifyRequest", "ChangeNotifyResponse", "CompletionFilter", "FileNotifyInformation",
+    "NotifyAction", "change_notify_output", "pack_change_notify_response", "pack_notify_entry",
+    "pack_notify_information", "parse_notify_information",
 ]  # fmt: skip
 
 
@@ -17,6 +18,23 @@ class ChangeNotifyFlag:
     """[MS-SMB2] 2.2.35"""
 
     WATCH_TREE: Final = 0x0001
+
+
+class CompletionFilter:
+    """What of a name or file is different.  [MS-SMB2] 2.2.35"""
+
+    FILE_NAME: Final = 0x00000001
+    DIR_NAME: Final = 0x00000002
+    ATTRIBUTES: Final = 0x00000004
+    SIZE: Final = 0x00000008
+    LAST_WRITE: Final = 0x00000010
+    LAST_ACCESS: Final = 0x00000020
+    CREATION: Final = 0x00000040
+    EA: Final = 0x00000080
+    SECURITY: Final = 0x00000100
+    STREAM_NAME: Final = 0x00000200
+    STREAM_SIZE: Final = 0x00000400
+    STREAM_WRITE: Final = 0x00000800
 
 
 class NotifyAction:
@@ -64,13 +82,15 @@ class FileNotifyInformation(Record):
     file_name_length: U32
 
 
+def pack_notify_entry(action: int, name: str) -> bytes:
+    """One change as the last FILE_NOTIFY_INFORMATION of a chain; `join_chain` puts several behind each other."""
+    encoded = encode_utf16(name)
+    return FileNotifyInformation(action=action, file_name_length=len(encoded)).pack() + encoded
+
+
 def pack_notify_information(changes: Sequence[tuple[int, str]]) -> bytes:
     """(NotifyAction, name) of each change as a chain of FILE_NOTIFY_INFORMATION."""
-    entries: list[bytes] = []
-    for action, name in changes:
-        encoded = encode_utf16(name)
-        entries.append(FileNotifyInformation(action=action, file_name_length=len(encoded)).pack() + encoded)
-    return join_chain(entries, alignment=4)
+    return join_chain([pack_notify_entry(action, name) for action, name in changes], alignment=4)
 
 
 def parse_notify_information(buffer: Buffer) -> list[tuple[int, str]]:

@@ -118,6 +118,7 @@ class Status:
     OPLOCK_NOT_GRANTED: Final = 0xC00000E2
     INVALID_OPLOCK_PROTOCOL: Final = 0xC00000E3
     CANNOT_BREAK_OPLOCK: Final = 0xC0000909
+    REQUEST_OUT_OF_SEQUENCE: Final = 0xC000042A
     FILE_NOT_AVAILABLE: Final = 0xC0000467
     NO_EAS_ON_FILE: Final = 0xC0000052
     HASH_NOT_PRESENT: Final = 0xC000A101
@@ -125,6 +126,7 @@ class Status:
     BAD_COMPRESSION_BUFFER: Final = 0xC0000242
     NO_PREAUTH_INTEGRITY_HASH_OVERLAP: Final = 0xC05D0000
     INVALID_NETWORK_RESPONSE: Final = 0xC00000C3
+    INTERNAL_ERROR: Final = 0xC00000E5
 
 
 _NAMES: Final = {value: key for key, value in vars(Status).items() if key.isupper()}

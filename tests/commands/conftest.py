@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from smbport.commands.call import Call, Chain, Reply
+from smbport.commands.call import NO_FILE_ID, Call, Chain, Reply
 from smbport.commands.query_directory import query_directory
 from smbport.commands.query_info import query_info
 from smbport.commands.set_info import set_info
@@ -39,6 +39,7 @@ from smbport.wire.info import (
     pack_set_info_request,
     query_info_output,
 )
+from smbport.wire.ioctl import IoctlRequest, IoctlResponse, ioctl_output, pack_ioctl_request
 from smbport.wire.status import Status, StatusError, status_name
 
 START_NS = 1_700_000_000 * 10**9
@@ -245,7 +246,7 @@ class Wire:
         self.memory = MemoryPlatform(accounts=accounts, groups=groups or {}, capacity=capacity)
         self.volume = self.memory.open_volume("v")
         of_share: dict[str, Any] = {"name": "s", "path": "v", "run_as": "server", **(share or {})}
-        of_server: dict[str, Any] = {"shares": (ShareSettings(**of_share),), "oplocks": "all", **settings}
+        of_server: dict[str, Any] = {"shares": (ShareSettings(**of_share),), **settings}
         self.users = MemoryUsers({"u": "p", "other": "q"})
         self.server = new_server(
             Settings(server_guid=bytes(range(16)), **of_server), self.faults.wrap(self.memory), self.users
@@ -375,6 +376,24 @@ class Peer(Client):
         """The replies that come at once to one message, `plain` unless it is signed or sealed; none is awaited."""
         sent = bytes(message) if plain else self.protect(bytearray(message))
         return [(Header.unpack_from(frame), frame) for frame in self.connection.receive(sent)]
+
+    @staticmethod
+    def fsctl_body(code: int, data: bytes = b"", *, room: int = 1024, file: FileId | None = None, **more: int) -> bytes:
+        """An IOCTL request; without a file it is asked of no open."""
+        ids = (NO_FILE_ID, NO_FILE_ID) if file is None else (file.persistent, file.volatile)
+        fields = {"file_id_persistent": ids[0], "file_id_volatile": ids[1], "max_output_response": room, **more}
+        return pack_ioctl_request(IoctlRequest(ctl_code=code, **fields), data)
+
+    def fsctl(self, code: int, data: bytes = b"", **keywords: Any) -> tuple[str, bytes]:
+        """An FSCTL: the status without STATUS_, and the output, which a refusal may have too."""
+        body = self.fsctl_body(code, data, **keywords)
+        header, frame = self.ask(Command.IOCTL, body, tree_id=self.tree, payload=1 << 20)
+        status = status_name(header.status).removeprefix("STATUS_")
+        if int.from_bytes(frame[HEADER_SIZE : HEADER_SIZE + 2], "little") != IoctlResponse.STRUCTURE_SIZE:
+            return status, b""
+        response = IoctlResponse.unpack_from(frame, HEADER_SIZE)
+        assert (response.ctl_code, response.input_count) == (code, 0)
+        return status, bytes(ioctl_output(frame, response))
 
     def send(self, command: int, body: bytes, **keywords: int) -> list[tuple[Header, bytes]]:
         """The same with a message in this client's tree."""

@@ -36,7 +36,8 @@ def stat_of(kind: int = Kind.FILE, *, mode: int = 0o644, stored: int | None = No
         (stat_of(Kind.DIRECTORY), "", FileAttribute.DIRECTORY),
         (stat_of(Kind.DIRECTORY), "..", FileAttribute.DIRECTORY),
         (stat_of(Kind.DIRECTORY, mode=0o555), ".d", 0x13),
-        (stat_of(Kind.SYMLINK), "a", FileAttribute.NORMAL),
+        (stat_of(Kind.SYMLINK), "a", FileAttribute.REPARSE_POINT),
+        (stat_of(Kind.SYMLINK, mode=0o777), ".a", FileAttribute.REPARSE_POINT | FileAttribute.HIDDEN),
     ],
 )
 def test_what_mode_and_name_say(stat: Stat, path: str, attributes: int) -> None:
@@ -49,7 +50,8 @@ def test_what_mode_and_name_say(stat: Stat, path: str, attributes: int) -> None:
         (Kind.FILE, 0, FileAttribute.NORMAL),
         (Kind.FILE, FileAttribute.ARCHIVE, FileAttribute.ARCHIVE),
         (Kind.FILE, FileAttribute.ARCHIVE | FileAttribute.DIRECTORY, FileAttribute.ARCHIVE),
-        (Kind.FILE, 0xFFFFFFFF, SETTABLE),
+        (Kind.FILE, 0xFFFFFFFF, SETTABLE | FileAttribute.SPARSE_FILE),
+        (Kind.DIRECTORY, 0xFFFFFFFF, SETTABLE | FileAttribute.DIRECTORY),
         (Kind.DIRECTORY, 0, FileAttribute.DIRECTORY),
         (Kind.DIRECTORY, FileAttribute.SYSTEM, FileAttribute.SYSTEM | FileAttribute.DIRECTORY),
     ],

@@ -8,7 +8,7 @@ from smbport.commands.call import NO_FILE_ID, Call, Chain, FileRange, Reply
 from smbport.pipes.pipe import open_pipe
 from smbport.state.open import FileOpen, PipeOpen
 from smbport.state.tree import TreeConnect
-from smbport.wire.constants import Access
+from smbport.wire.constants import Access, Dialect, HeaderFlag
 from smbport.wire.echo import EchoResponse
 from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.status import Status
@@ -43,6 +43,62 @@ def logged_on(share: Any, opened: FileOpen) -> Call:
     call: Call = share.call(opened, b"")
     call.channel = ChannelOf(share.session)  # type: ignore[assignment]
     return call
+
+
+# Channel sequences ----------------------------------------------------------------------------------------------
+
+
+def sent(share: Any, opened: FileOpen, sequence: int, flags: int = 0) -> Call:
+    """A request as a client of 3.x sends it after it has lost some channels."""
+    call: Call = share.call(opened, b"")
+    call.header.status, call.header.flags = sequence, flags
+    return call
+
+
+def test_an_open_stays_while_it_is_held(share: Any, opened: FileOpen) -> None:
+    first, second = sent(share, opened, 0), sent(share, opened, 0)
+    first.hold(opened, changes=True)
+    second.hold(opened, changes=False)
+    assert (opened.pins, opened.requests) == (2, 2)
+    share.server.close_open(opened)
+    first.let_go()
+    assert share.inner.open_handles == 1
+    second.let_go()
+    assert share.inner.open_handles == 0
+    assert (opened.pins, opened.requests) == (0, 0)
+
+
+def test_a_change_that_was_sent_before_a_channel_was_lost(share: Any, opened: FileOpen, refused: Any) -> None:
+    """What only reads may still be answered; it does not count."""
+    sent(share, opened, 5).hold(opened, changes=False)
+    late = sent(share, opened, 4)
+    with refused(Status.FILE_NOT_AVAILABLE):
+        late.hold(opened, changes=True)
+    assert (opened.pins, opened.requests, opened.older_requests) == (1, 1, 0)
+    late.hold(opened, changes=False)
+    assert (opened.pins, opened.requests, opened.older_requests) == (2, 1, 0)
+    late.let_go()
+    assert (opened.pins, opened.requests, opened.older_requests) == (1, 1, 0)
+
+
+def test_a_replay_of_what_still_runs(share: Any, opened: FileOpen, refused: Any) -> None:
+    first = sent(share, opened, 0)
+    first.hold(opened, changes=True)
+    sent(share, opened, 1).hold(opened, changes=False)
+    assert (opened.requests, opened.older_requests) == (1, 1)
+    with refused(Status.FILE_NOT_AVAILABLE):
+        sent(share, opened, 1, HeaderFlag.REPLAY_OPERATION).hold(opened, changes=True)
+    first.let_go()
+    assert (opened.requests, opened.older_requests) == (1, 0)
+    sent(share, opened, 1, HeaderFlag.REPLAY_OPERATION).hold(opened, changes=True)
+    assert (opened.requests, opened.older_requests) == (2, 0)
+
+
+def test_older_dialects_have_no_channel_sequence(share: Any, opened: FileOpen) -> None:
+    share.connection.dialect = Dialect.SMB_2_1
+    for sequence in (9, 1):
+        sent(share, opened, sequence).hold(opened, changes=True)
+    assert (opened.channel_sequence, opened.requests) == (0, 2)
 
 
 # Replies --------------------------------------------------------------------------------------------------------
@@ -109,6 +165,16 @@ def test_all_ones_in_one_half_is_no_id(share: Any, opened: FileOpen, refused: An
     volatile = NO_FILE_ID if half == "volatile" else opened.volatile_id
     with refused(Status.FILE_CLOSED):
         call.find_open(persistent, volatile)
+
+
+def test_a_related_request_is_about_the_open_of_the_request_before(share: Any, opened: FileOpen) -> None:
+    """Whatever it names; smbtorture's compound_async.getinfo_middle fills in one half only."""
+    call = logged_on(share, opened)
+    call.header.flags |= HeaderFlag.RELATED_OPERATIONS
+    call.chain.file_id = (opened.persistent_id, opened.volatile_id)
+    assert call.find_open(NO_FILE_ID, 0) is opened
+    call.chain.file_id = (0, 0)
+    assert call.find_open(opened.persistent_id, opened.volatile_id) is opened
 
 
 def test_an_id_must_be_right_in_both_halves(share: Any, opened: FileOpen, refused: Any) -> None:

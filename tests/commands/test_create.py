@@ -582,18 +582,3 @@ def test_whose_files_they_are(new_wire: Callable[..., Any]) -> None:
     peer = wire.connect("alice")
     peer.close(peer.make("hers"))
     assert wire.stat("hers").uid == 1001
-
-
-@pytest.mark.parametrize(
-    ("oplocks", "dialect", "level"),
-    [("2.x", 0x0210, 9), ("2.x", 0x0300, 0), ("2.x", 0x0311, 0), ("all", 0x0311, 9), ("off", 0x0202, 0)],
-)
-def test_who_may_cache(new_wire: Callable[..., Any], oplocks: str, dialect: int, level: int) -> None:
-    """Linux' client mistakes the breaks of oplocks at 3.x, so they are not given to it unless that is asked for."""
-    wire = new_wire(oplocks=oplocks)
-    wire.make("f")
-    peer = wire.client()
-    peer.negotiate([dialect])
-    peer.log_on("u", "p")
-    file = peer.create(peer.tree_connect("s"), "f", access=Access.GENERIC_ALL, oplock=9)
-    assert file.oplock_level == level

@@ -191,7 +191,7 @@ def test_contexts_are_bounded(stocked: Any) -> None:
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
-        (EA, "EAS_NOT_SUPPORTED"),
+        (EA, "INVALID_EA_NAME"),
         ((ContextTag.TIMEWARP, TimewarpToken(timestamp=1).pack()), "OBJECT_NAME_NOT_FOUND"),
         ((ContextTag.DURABLE_RECONNECT, bytes(16)), "OBJECT_NAME_NOT_FOUND"),
         ((ContextTag.DURABLE_RECONNECT_V2, bytes(36)), "OBJECT_NAME_NOT_FOUND"),

@@ -4,15 +4,26 @@ import pytest
 
 from smbport.state.server import Server
 from smbport.state.settings import Limits, Settings, ShareSettings
-from smbport.testing.client import Client, DirectLink
+from smbport.testing.client import Client, DirectLink, FileId
 from smbport.testing.direct import DirectConnection, new_server
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
-from smbport.wire.constants import Access, Command, CreateDisposition, HeaderFlag, LockFlag
+from smbport.wire.constants import (
+    Access,
+    Command,
+    CreateDisposition,
+    FileInfo,
+    FsControl,
+    HeaderFlag,
+    InfoType,
+    LockFlag,
+)
 from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.echo import CancelRequest, EchoRequest
-from smbport.wire.file import CloseRequest, ReadRequest, pack_read_request
+from smbport.wire.file import CloseRequest, ReadRequest, WriteRequest, pack_read_request, pack_write_request
 from smbport.wire.header import Header
+from smbport.wire.info import SetInfoRequest, pack_set_info_request
+from smbport.wire.ioctl import IoctlRequest, pack_ioctl_request
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
 from smbport.wire.record import BadStructure
 from smbport.wire.status import Disconnect, Status, StatusError
@@ -349,3 +360,46 @@ def test_a_response_from_a_client_ends_the_connection() -> None:
     client = connect(new())
     with pytest.raises(Disconnect):
         send(client, client.message(Command.ECHO, ECHO, flags=HeaderFlag.SERVER_TO_REDIR))
+
+
+# Channel sequences ----------------------------------------------------------------------------------------------
+
+
+def changing(client: Client, tree: int, file: FileId) -> dict[int, bytes]:
+    """Requests that change something, by command, as they would be sent over the first channel."""
+    ids = {"file_id_persistent": file.persistent, "file_id_volatile": file.volatile}
+    position = SetInfoRequest(info_type=InfoType.FILE, file_info_class=FileInfo.POSITION, **ids)
+    object_id = IoctlRequest(ctl_code=FsControl.CREATE_OR_GET_OBJECT_ID, max_output_response=64, **ids)
+    return {
+        Command.WRITE: pack_write_request(WriteRequest(length=1, offset=0, **ids), b"x"),
+        Command.SET_INFO: pack_set_info_request(position, bytes(8)),
+        Command.IOCTL: pack_ioctl_request(object_id, b""),
+    }
+
+
+@pytest.mark.parametrize("command", [Command.WRITE, Command.SET_INFO, Command.IOCTL])
+@pytest.mark.parametrize("dialect", [0x0210, 0x0300, 0x0311])
+def test_a_change_that_comes_after_its_channel_was_lost(dialect: int, command: int) -> None:
+    """The client has tried it again over another one and gone on: it must not be done late.  [MS-SMB2] 3.3.5.2.10"""
+    client = connect(new(), dialect=dialect)
+    tree = client.tree_connect("s")
+    file = client.create(tree, "f", access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE)
+    read = pack_read_request(
+        ReadRequest(length=1, offset=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
+    )
+
+    def status(of: int, body: bytes, sequence: int, flags: int = 0) -> int:
+        message = client.message(of, body, tree_id=tree, flags=flags)
+        message[8:12] = sequence.to_bytes(4, "little")
+        [(header, _)] = send(client, message)
+        return header.status
+
+    body = changing(client, tree, file)[command]
+    late = Status.FILE_NOT_AVAILABLE if dialect >= 0x0300 else Status.SUCCESS
+    assert status(command, body, 0) == Status.SUCCESS
+    assert status(command, body, 2) == Status.SUCCESS
+    assert status(command, body, 1) == late
+    assert status(command, body, 1, HeaderFlag.REPLAY_OPERATION) == late
+    assert status(command, body, 2, HeaderFlag.REPLAY_OPERATION) == Status.SUCCESS
+    assert status(Command.READ, read, 1) in (Status.SUCCESS, Status.END_OF_FILE)
+    client.close(file)

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from smbport.state.settings import Limits
-from smbport.wire.constants import Access, Command, CreateOption, HeaderFlag, LockFlag, OplockLevel
+from smbport.wire.constants import (
+    Access,
+    Capability,
+    Command,
+    CreateOption,
+    Dialect,
+    HeaderFlag,
+    LockFlag,
+    OplockLevel,
+)
 from smbport.wire.echo import CancelRequest
 from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.lock import LockElement, LockRequest, LockResponse, pack_lock_request
@@ -160,7 +169,7 @@ def test_bad_arrays(wire: Any, holder: Any, name: str) -> None:
     assert not holder.connection.waiting
 
 
-def test_locks_are_bounded(new_wire: Callable[..., Any]) -> None:
+def test_locks_of_an_open_are_bounded(new_wire: Callable[..., Any]) -> None:
     wire = new_wire(limits=Limits(locks_per_open=3))
     wire.make("f")
     peer = opened(wire)
@@ -171,6 +180,43 @@ def test_locks_are_bounded(new_wire: Callable[..., Any]) -> None:
     assert lock(peer, array[3]) == "INSUFFICIENT_RESOURCES"
     assert lock(peer, (1, 1, UNLOCK)) == "SUCCESS"
     assert lock(peer, array[3]) == "SUCCESS"
+
+
+def test_locks_of_a_file_are_bounded(new_wire: Callable[..., Any]) -> None:
+    wire = new_wire(limits=Limits(locks_per_open=2, locks_per_file=3))
+    wire.make("f")
+    first, second = opened(wire), opened(wire)
+    assert lock(first, (0, 1, EXCLUSIVE | NOW), (1, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert lock(second, (2, 1, EXCLUSIVE | NOW), (3, 1, EXCLUSIVE | NOW)) == "INSUFFICIENT_RESOURCES"
+    assert lock(second, (2, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    wire.make("other")
+    second.file = second.open("other")
+    assert lock(second, (2, 1, EXCLUSIVE | NOW), (3, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+
+
+def test_waiting_is_bounded(new_wire: Callable[..., Any]) -> None:
+    wire = new_wire(limits=Limits(lock_waits_per_file=2))
+    wire.make("f")
+    holder, peer = opened(wire), opened(wire)
+    assert lock(holder, (0, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    for _ in range(2):
+        [pending] = ask(peer, (0, 1, EXCLUSIVE))
+        assert pending.status == Status.PENDING
+    assert lock(peer, (0, 1, EXCLUSIVE)) == "INSUFFICIENT_RESOURCES"
+    assert lock(peer, (0, 1, EXCLUSIVE | NOW)) == "LOCK_NOT_GRANTED"
+    holder.close(holder.file)
+    [frame] = peer.connection.resume()
+    assert Header.unpack_from(frame).status == Status.SUCCESS
+
+
+def test_ten_thousand_locks_of_one_connection(wire: Any, holder: Any) -> None:
+    for first in range(0, 10000, 500):
+        array = [(3 * number, 2, EXCLUSIVE | NOW) for number in range(first, first + 500)]
+        assert lock(holder, *array) == "SUCCESS"
+    assert [is_free(wire, offset) for offset in (0, 2, 14999, 29998, 29999)] == [False, True, True, False, True]
+    for number in range(9999, -1, -7):
+        assert lock(holder, (3 * number, 2, UNLOCK)) == "SUCCESS"
+    assert is_free(wire, 29997, 2)
 
 
 def test_an_array_as_long_as_a_message(wire: Any, holder: Any) -> None:
@@ -279,6 +325,25 @@ def test_first_come_first_served(wire: Any, holder: Any, waiter: Any) -> None:
     assert answers(second) == ["STATUS_SUCCESS"]
 
 
+def test_first_come_first_served_whoever_is_looked_at_first(wire: Any, holder: Any, waiter: Any) -> None:
+    """The lock is given when the range becomes free, not when its request comes to run."""
+    second = opened(wire)
+    [second.pending] = ask(second, (5, 10, EXCLUSIVE))
+    assert lock(holder, (0, 10, UNLOCK)) == "SUCCESS"
+    assert lock(holder, (5, 10, EXCLUSIVE | NOW)) == "LOCK_NOT_GRANTED"
+    assert answers(second) == []
+    assert answers(waiter) == ["STATUS_SUCCESS"]
+
+
+def test_who_waits_stands_in_nobodys_way(wire: Any, holder: Any, waiter: Any) -> None:
+    """Or somebody who holds one range and waits for another could wait for himself."""
+    assert lock(holder, (10, 5, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert lock(holder, (0, 10, UNLOCK)) == "SUCCESS"
+    assert answers(waiter) == []
+    assert lock(holder, (10, 5, UNLOCK)) == "SUCCESS"
+    assert answers(waiter) == ["STATUS_SUCCESS"]
+
+
 def test_cancel(wire: Any, holder: Any, waiter: Any) -> None:
     cancel = waiter.message(Command.CANCEL, CancelRequest().pack(), message_id=waiter.pending.message_id)
     [(header, _)] = waiter.frames(cancel)
@@ -311,7 +376,7 @@ def test_a_lost_connection_ends_the_wait(wire: Any, holder: Any, waiter: Any) ->
     assert lock(holder, (0, 10, UNLOCK)) == "SUCCESS"
     assert is_free(wire, 5)
     [state] = wire.server.sessions[holder.session_id].opens.values()
-    assert state.shared.waiters == []
+    assert state.shared.locks.queue == []
 
 
 def test_one_that_need_not_wait_does_not(holder: Any) -> None:
@@ -371,3 +436,46 @@ def test_reading_what_others_hold_is_refused_through_the_client(wire: Any, holde
     with pytest.raises(StatusError) as refusal:
         other.read(other.file, 5, 1)
     assert refusal.value.status == Status.FILE_LOCK_CONFLICT
+
+
+# Sequences ----------------------------------------------------------------------------------------------------------
+
+
+def sequenced(peer: Any, sequence: int, *elements: Element) -> str:
+    message = bytearray(body(peer, *elements))
+    message[4:8] = sequence.to_bytes(4, "little")
+    return status_name(peer.status(Command.LOCK, bytes(message))).removeprefix("STATUS_")
+
+
+@pytest.fixture
+def sequencer(new_wire: Callable[..., Any]) -> Any:
+    """A client that may use several channels, so that it may have to say things twice."""
+    wire = new_wire()
+    wire.make("f")
+    peer = wire.client()
+    peer.capabilities |= Capability.MULTI_CHANNEL
+    peer.negotiate([Dialect.SMB_3_0])
+    peer.log_on("u", "p")
+    peer.tree = peer.tree_connect("s")
+    peer.file = peer.open("f")
+    return peer
+
+
+def test_a_lock_that_is_sent_twice_locks_once(sequencer: Any) -> None:
+    first, second = 1 << 4 | 1, 1 << 4 | 2
+    assert sequenced(sequencer, first, (0, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert sequenced(sequencer, first, (0, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert sequenced(sequencer, second, (0, 1, UNLOCK)) == "SUCCESS"
+    assert sequenced(sequencer, second, (0, 1, UNLOCK)) == "SUCCESS"
+    assert sequenced(sequencer, first, (0, 1, UNLOCK)) == "RANGE_NOT_LOCKED"
+    assert sequenced(sequencer, first, (0, 1, UNLOCK)) == "RANGE_NOT_LOCKED"
+
+
+def test_without_a_sequence_everything_counts(sequencer: Any) -> None:
+    assert sequenced(sequencer, 0, (0, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert sequenced(sequencer, 0, (0, 1, EXCLUSIVE | NOW)) == "LOCK_NOT_GRANTED"
+
+
+def test_a_plain_open_of_a_plain_client_has_no_sequences(holder: Any) -> None:
+    assert sequenced(holder, 1 << 4 | 1, (0, 1, EXCLUSIVE | NOW)) == "SUCCESS"
+    assert sequenced(holder, 1 << 4 | 1, (0, 1, EXCLUSIVE | NOW)) == "LOCK_NOT_GRANTED"

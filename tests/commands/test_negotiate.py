@@ -122,11 +122,21 @@ def test_sizes(wire: Any, dialect: int) -> None:
 def test_nothing_is_announced_that_is_not_served(wire: Any, dialect: int) -> None:
     contexts = (HASH,) if dialect == 0x0311 else ()
     response, _, _ = agree(wire, body((dialect,), contexts, capabilities=0xFF))
-    absent = (
-        Capability.DFS | Capability.MULTI_CHANNEL | Capability.PERSISTENT_HANDLES | Capability.DIRECTORY_LEASING
-        | Capability.NOTIFICATIONS
-    )  # fmt: skip
+    absent = Capability.DFS | Capability.PERSISTENT_HANDLES | Capability.NOTIFICATIONS
     assert not response.capabilities & absent
+
+
+@pytest.mark.parametrize("dialect", EVERY_DIALECT)
+@pytest.mark.parametrize("asked", [0, Capability.MULTI_CHANNEL])
+@pytest.mark.parametrize("served", [False, True])
+def test_several_connections_for_one_session(
+    new_wire: Callable[..., Any], dialect: int, asked: int, served: bool
+) -> None:
+    """Announced from 3.0 on, to those who ask."""
+    contexts = (HASH,) if dialect == 0x0311 else ()
+    response, _, _ = agree(new_wire(multichannel=served), body((dialect,), contexts, capabilities=asked))
+    announced = bool(response.capabilities & Capability.MULTI_CHANNEL)
+    assert announced is (served and bool(asked) and dialect >= 0x0300)
 
 
 @pytest.mark.parametrize(("signing", "mode"), [("required", 3), ("offered", 1)])

@@ -353,8 +353,18 @@ def test_attributes_are_what_is_true(new_share: Any) -> None:
         FileSystemAttribute.CASE_PRESERVED_NAMES
         | FileSystemAttribute.UNICODE_ON_DISK
         | FileSystemAttribute.SUPPORTS_HARD_LINKS
+        | FileSystemAttribute.SUPPORTS_REPARSE_POINTS
+        | FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
+        | FileSystemAttribute.SUPPORTS_SPARSE_FILES
+        | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
     )
     assert attributes_of(new_share(file_system="ext4")) == (usual, 255, "ext4")
+    poor = attributes_of(new_share(stores_marks=False, holes=False, reflink=False))[0]
+    assert usual & ~poor == (
+        FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
+        | FileSystemAttribute.SUPPORTS_SPARSE_FILES
+        | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
+    )
     assert attributes_of(new_share(read_only=True))[0] == usual | FileSystemAttribute.READ_ONLY_VOLUME
     assert attributes_of(new_share(sensitive=True))[0] == usual | FileSystemAttribute.CASE_SENSITIVE_SEARCH
     assert attributes_of(new_share(sensitive=True, case_sensitive=False))[0] == usual

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from smbport.commands import ioctl, query_info, set_info
+from smbport.commands import query_info, set_info
+from smbport.commands.fsctl.table import ON_FILE, ON_PIPE, WITHOUT_OPEN
 from smbport.commands.rights import CREATE_OPTIONS, FILE_QUERY, FILE_SET, FS_QUERY, FSCTLS, REFUSED_OPTIONS
 from smbport.commands.table import RULES
 from smbport.platform import ACCESS_READ
@@ -13,8 +14,12 @@ from smbport.testing.client import Client, DirectLink, FileId
 from smbport.testing.direct import DirectConnection, new_server
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
-from smbport.wire.constants import Access, Command, CreateDisposition, CreateOption, FileInfo
+from smbport.wire.constants import Access, Command, CreateDisposition, CreateOption, FileInfo, FsControl
 from smbport.wire.fscc import FileEndOfFileInformation, FileRenameInformation, pack_with_name
+from smbport.wire.fscc_entries import FullEa, pack_ea_list
+from smbport.wire.fsctl import FileZeroDataInformation, pack_file_level_trim
+from smbport.wire.ioctl import IoctlRequest, pack_ioctl_request
+from smbport.wire.reparse import SymbolicLink, pack_symbolic_link
 from smbport.wire.status import Status, StatusError
 
 
@@ -32,8 +37,8 @@ def test_every_create_option_is_allowed_or_refused() -> None:
 
 
 def test_every_fsctl_that_is_handled_has_its_row() -> None:
-    assert set(ioctl.ON_OPEN) == set(FSCTLS)
-    assert not set(ioctl.WITHOUT_OPEN) & set(FSCTLS)
+    assert {*ON_FILE, *ON_PIPE} == set(FSCTLS)
+    assert not set(WITHOUT_OPEN) & set(FSCTLS)
 
 
 def test_rows_are_for_classes_that_exist() -> None:
@@ -61,7 +66,20 @@ def connect(*, read_only: bool = False) -> tuple[Client, int, MemoryPlatform]:
 
 END = FileEndOfFileInformation(end_of_file=0).pack()
 RENAME = pack_with_name(FileRenameInformation(replace_if_exists=0, root_directory=0), "stolen")
+WRITES = Access.WRITE_DATA | Access.APPEND_DATA | Access.WRITE_ATTRIBUTES
 BASIC = bytes(32) + (0x02).to_bytes(4, "little") + bytes(4)
+
+EAS, _ = pack_ea_list([FullEa("A", b"1")], limit=100)
+LINK = pack_symbolic_link(SymbolicLink("x", "x", 1))
+ZERO = FileZeroDataInformation(file_offset=0, beyond_final_zero=7).pack()
+
+
+def fsctl(client: Client, file: FileId, code: int, data: bytes) -> None:
+    request = IoctlRequest(
+        ctl_code=code, max_output_response=64, file_id_persistent=file.persistent, file_id_volatile=file.volatile
+    )
+    client.call(Command.IOCTL, pack_ioctl_request(request, data), tree_id=file.tree_id)
+
 
 # Operation, and the right without which it must be refused.
 CHANGES = {
@@ -74,6 +92,14 @@ CHANGES = {
         Access.DELETE,
         lambda client, file: client.set_info(file, FileInfo.DISPOSITION_EX, b"\1\0\0\0"),
     ),
+    "extended attributes": (Access.WRITE_EA, lambda client, file: client.set_info(file, FileInfo.FULL_EA, EAS)),
+    "sparse": (WRITES, lambda client, file: fsctl(client, file, FsControl.SET_SPARSE, b"")),
+    "zero": (Access.WRITE_DATA, lambda client, file: fsctl(client, file, FsControl.SET_ZERO_DATA, ZERO)),
+    "trim": (
+        Access.WRITE_DATA,
+        lambda client, file: fsctl(client, file, FsControl.FILE_LEVEL_TRIM, pack_file_level_trim([(0, 7)])),
+    ),
+    "link": (WRITES, lambda client, file: fsctl(client, file, FsControl.SET_REPARSE_POINT, LINK)),
     "attributes": (Access.WRITE_ATTRIBUTES, lambda client, file: client.set_info(file, FileInfo.BASIC, BASIC)),
 }
 READS = {

@@ -13,7 +13,6 @@ from smbport.platform import Account
 from smbport.security.auth import UserRecord, nt_hash
 from smbport.state.settings import Limits, ShareSettings
 from smbport.wire.constants import (
-    Access,
     Cipher,
     Command,
     CreateOption,
@@ -21,7 +20,6 @@ from smbport.wire.constants import (
     HeaderFlag,
     SecurityMode,
     SessionFlag,
-    SessionSetupFlag,
     SigningAlgorithm,
 )
 from smbport.wire.echo import CancelRequest, EchoRequest
@@ -236,17 +234,6 @@ def test_a_session_that_nobody_has(wire: Any) -> None:
         thief.session_id = session_id
         assert Logon(thief).first()[0] == Status.USER_SESSION_DELETED
     assert victim.status(Command.ECHO, ECHO) == Status.SUCCESS
-
-
-def test_binding_is_refused_and_the_victim_works_on(wire: Any) -> None:
-    """Multichannel is not announced: with right or wrong credentials, the answer is the same."""
-    victim = wire.connect()
-    for user, password in (("u", "p"), ("u", "x"), ("other", "q")):
-        peer = new_peer(wire)
-        peer.session_id = victim.session_id
-        logon = Logon(peer, user, password, flags=SessionSetupFlag.BINDING)
-        assert logon.first()[0] == Status.REQUEST_NOT_ACCEPTED
-    assert victim.open("", Access.READ_ATTRIBUTES)
 
 
 def test_a_half_made_session_is_good_for_nothing(wire: Any) -> None:

@@ -46,7 +46,7 @@ def rows() -> list[Leaf]:
 def torture(serve_module: Callable[..., object]) -> object:
     """A server as the tests need it: wrong passwords by the thousand, and listings of 8 MiB."""
     return serve_module(
-        server={"anonymous": "ipc-only", "oplocks": "all"},
+        server={"anonymous": "ipc-only"},
         limits={"failed_logons_per_connection": 10_000_000, "failed_logon_delay_s": 0.0, "transact_size": "8MiB"},
     )
 

@@ -160,6 +160,13 @@ def test_tune_leaves_out_what_is_missing(monkeypatch):
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+def test_what_the_peer_has_not_acknowledged():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert PosixSockets().unacknowledged(ours) == 0  # nobody can tell
+        assert PosixSockets(unacknowledged=lambda sock: sock.fileno()).unacknowledged(ours) == ours.fileno()
+
+
 def test_interfaces():
     found = [Interface(2, "192.0.2.1", 1_000_000_000)]
     assert PosixSockets(lambda: found).interfaces() == found

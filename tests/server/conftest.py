@@ -207,6 +207,7 @@ class World:
         for peer in self.peers:
             peer.link.close()
         self.listening.close()
+        self.server.lookout.close()
         for share in self.server.shares.values():
             if share.volume is not None:
                 share.volume.close()
@@ -224,7 +225,6 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
         settings = settings or Settings(
             server_guid=bytes(range(16)),
             shares=(ShareSettings(name="s", path="v", run_as="server"),),
-            oplocks="all",
             limits=Limits(**limits),  # type: ignore[arg-type]
         )
         world = World(settings, platform)

@@ -1,10 +1,15 @@
 """Breaks of oplocks over real sockets: what one connection does is heard on another."""
 
+from functools import partial
+
 import pytest
 
 from smbport.testing.client import FileId
-from smbport.wire.constants import Access, Command, CreateDisposition, OplockLevel
+from smbport.testing.faults import Faults
+from smbport.testing.memory import MemoryPlatform
+from smbport.wire.constants import Access, Command, ContextTag, CreateDisposition, OplockLevel, ShareAccess
 from smbport.wire.create import CreateRequest, pack_create_request
+from smbport.wire.create_contexts import LeaseContext, LeaseState
 from smbport.wire.status import Status
 
 II, BATCH = OplockLevel.LEVEL_II, OplockLevel.BATCH
@@ -21,10 +26,10 @@ async def hold(world):
     return one, other, file
 
 
-def opening(peer, file: FileId):
+def opening(peer, file: FileId, disposition: int = CreateDisposition.OPEN):
     request = CreateRequest(
         requested_oplock_level=BATCH, impersonation_level=2, desired_access=Access.FILE_ALL_ACCESS, file_attributes=0,
-        share_access=7, create_disposition=CreateDisposition.OPEN, create_options=0,
+        share_access=7, create_disposition=disposition, create_options=0,
     )  # fmt: skip
     return peer.request(Command.CREATE, pack_create_request(request, "f"), tree_id=file.tree_id)
 
@@ -39,6 +44,26 @@ async def test_a_break_is_heard_on_one_connection_and_waited_for_on_another(star
     assert await one.do(one.acknowledge_break, file, II) == II
     assert await other.answers(1) == {message_id: Status.SUCCESS}
     assert world.server.bugs == 0
+
+
+async def test_a_request_that_must_wait_again_is_not_announced_again(start) -> None:
+    """Each of two clients keeps it from opening the file until it has closed."""
+    world = await start()
+    holders = []
+    for key in (1, 2):
+        peer, tree = await world.log_on()
+        lease = LeaseContext(
+            lease_key=bytes([key]) * 16, lease_state=LeaseState.READ_CACHING | LeaseState.HANDLE_CACHING
+        )
+        how = {"oplock": OplockLevel.LEASE, "share": ShareAccess.READ, "disposition": CreateDisposition.OPEN_IF}
+        file = await peer.do(peer.create, tree, "f", contexts=[(ContextTag.LEASE, lease.pack())], **how)
+        holders.append((peer, file))
+    other, _ = await world.log_on()
+    [message_id] = other.send(opening(other, file))
+    assert (await other.answer()).status == Status.PENDING
+    for peer, file in holders:
+        await peer.do(peer.close, file)
+    assert await other.answers(1) == {message_id: Status.SUCCESS}
 
 
 async def test_a_wait_ends_when_its_time_is_over(start) -> None:
@@ -68,3 +93,39 @@ async def test_either_may_vanish(start, who) -> None:
         one.reset()
     await world.until_alone()
     assert world.server.bugs == 0
+
+
+LEASE = ContextTag.LEASE, LeaseContext(lease_key=bytes(range(16)), lease_state=LeaseState.READ_CACHING).pack()
+
+
+@pytest.mark.parametrize("threads", [False, True])
+async def test_a_break_that_comes_of_what_its_client_asked_comes_after_the_answer(start, threads) -> None:
+    faults = Faults()
+    world = await start(platform=faults.wrap(MemoryPlatform()))
+    peer, tree = await world.log_on()
+    create = partial(peer.create, tree, "f", access=Access.FILE_ALL_ACCESS, disposition=CreateDisposition.OPEN_IF)
+    file = await peer.do(create)
+    await peer.do(peer.write, file, 0, b"data")
+    leased = await peer.do(create, oplock=OplockLevel.LEASE, contexts=[LEASE])
+    assert leased.lease.lease_state == LeaseState.READ_CACHING
+    if threads:
+        faults.force_threads()
+    await peer.do(peer.write, file, 0, b"more")
+    assert peer.breaks == []
+    notification = await peer.do(peer.wait_for_break)
+    assert (notification.lease_key, notification.new_lease_state) == (bytes(range(16)), LeaseState.NONE)
+    await peer.do(peer.close, file)
+    await peer.do(peer.close, leased)
+    assert world.server.bugs == 0
+
+
+async def test_the_next_step_of_a_break_comes_after_the_answer_to_the_acknowledgment(start) -> None:
+    world = await start()
+    one, other, file = await hold(world)
+    ids = other.send(opening(other, file), opening(other, file, CreateDisposition.OVERWRITE))
+    assert [(await other.answer()).status for _ in ids] == [Status.PENDING] * 2
+    assert (await one.do(one.wait_for_break)).oplock_level == II
+    assert await one.do(one.acknowledge_break, file, II) == II
+    assert one.breaks == []
+    assert (await one.do(one.wait_for_break)).oplock_level == OplockLevel.NONE
+    assert await other.answers(2) == dict.fromkeys(ids, Status.SUCCESS)

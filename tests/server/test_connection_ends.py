@@ -62,15 +62,14 @@ async def test_cancel_ends_a_wait(start, by_async_id: bool) -> None:
     assert await peer.answers(2) == {unlocked: Status.SUCCESS, bystander: Status.SUCCESS}
 
 
-async def test_a_request_that_must_wait_again_is_not_announced_again(start) -> None:
+async def test_who_waits_for_a_lock_gets_it_before_who_asks_for_it_again(start) -> None:
     world = await start()
     peer, _, first, second = await two_opens(world)
-    message_id, _ = await wait_for_lock(peer, second)
-    again = peer.send(peer.locking(first, flags=LockFlag.UNLOCK), peer.locking(first))
-    assert await peer.answers(2) == dict.fromkeys(again, Status.SUCCESS)
-    [unlocked] = peer.send(peer.locking(first, flags=LockFlag.UNLOCK))
-    headers = [await peer.answer() for _ in range(2)]
-    assert {header.message_id: header.status for header in headers} == {unlocked: 0, message_id: 0}
+    waiting, _ = await wait_for_lock(peer, second)
+    unlocked, again = peer.send(peer.locking(first, flags=LockFlag.UNLOCK), peer.locking(first))
+    assert await peer.answers(3) == {unlocked: Status.SUCCESS, again: Status.PENDING, waiting: Status.SUCCESS}
+    [unlocked] = peer.send(peer.locking(second, flags=LockFlag.UNLOCK))
+    assert await peer.answers(2) == {unlocked: Status.SUCCESS, again: Status.SUCCESS}
 
 
 async def test_cancel_without_signature_is_ignored(start) -> None:

@@ -9,6 +9,7 @@ import trio
 from smbport.commands.steps import blocking, waiting
 from smbport.server.drive import Handler, Wait, begin, finish
 from smbport.state.connection import Running
+from smbport.state.ledger import Ledger
 from smbport.wire.status import Status, StatusError
 
 LOOP_THREAD = threading.main_thread()
@@ -37,7 +38,7 @@ class Log:
         """Begin it, and go on if it does not end by itself."""
         step = begin(handler)
         assert step is not None
-        await finish(handler, step, self.wait, trio.CapacityLimiter(1))
+        await finish(handler, step, self.wait, trio.CapacityLimiter(1), Ledger())
 
 
 def at_once(*, wait: bool = False) -> str:
@@ -265,4 +266,4 @@ async def test_a_handler_cannot_await_trio() -> None:
 
     waiter = handler()
     with pytest.raises(TypeError, match="may await only"):
-        await finish(waiter, begin(waiter), Log().wait, trio.CapacityLimiter(1))  # type: ignore[arg-type]
+        await finish(waiter, begin(waiter), Log().wait, trio.CapacityLimiter(1), Ledger())  # type: ignore[arg-type]

@@ -65,6 +65,28 @@ async def test_limits_per_address_are_for_each_address(start) -> None:
     await world.until(lambda: len(world.listener.connections) == 1)
 
 
+@pytest.mark.parametrize("name", ["connections_per_address", "unauthenticated_per_address"])
+async def test_limits_per_address_are_for_a_whole_network_of_ipv6(start, caplog, name: str) -> None:
+    """Whoever has one address of it has 2**64; IPv4 addresses in IPv6 clothes are IPv4 addresses."""
+    world = await start(**{name: 1})
+    admit, admitted = world.listener._admit, []
+    ends = []
+    v4 = ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.2")
+    for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", *v4):
+        ours, theirs = socket.socketpair()
+        ends.append(theirs)
+        admitted.append(admit(ours, address))
+    assert [connection is not None for connection in admitted] == [True, False, True, True, True, False]
+    assert refusals(caplog) == [
+        f"connection from {address} refused: limits.{name} is 1" for address in ("2001:db8::2", "192.0.2.2")
+    ]
+    for connection, end in zip(admitted, ends, strict=True):
+        end.close()
+        if connection is not None:
+            await world.listener._run(connection)
+    assert world.leftovers() == {}
+
+
 async def test_a_flood_of_refused_connections_is_not_compared_with_everybody(start, monkeypatch) -> None:
     world = await start()
     for _ in range(20):

@@ -29,6 +29,10 @@ class FakeNode:
         self.closed += 1
 
 
+class Signer:
+    """Stands for a key."""
+
+
 class World:
     """A server with the shares "data" and "more", and what hangs on it, made to order."""
 
@@ -57,8 +61,10 @@ class World:
         return Connection(self.server, address)
 
     def channel(self, session, connection):
-        """Let the session be reachable on the connection."""
+        """Let the session be reachable on the connection; if it is valid, by a logon or a binding that is complete."""
         channel = Channel(session, connection, PreauthHash())
+        if session.valid:
+            channel.signer = Signer()
         session.channels.append(channel)
         connection.channels[session.session_id] = channel
         return channel

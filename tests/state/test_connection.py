@@ -2,7 +2,7 @@
 
 import pytest
 
-from smbport.state.connection import Connection, Running
+from smbport.state.connection import Connection, Running, network_of
 from smbport.state.session import Session
 from smbport.wire.constants import Dialect
 
@@ -20,7 +20,7 @@ def test_a_new_connection_has_agreed_on_nothing(world, connection):
     assert not connection.has_session()
     assert not connection.has_opens()
     assert connection.sessions_lost() == []
-    connection.send([b"lost"])  # there is no transport
+    connection.send([b"lost"], None)  # there is no transport
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,13 @@ def test_a_logon_that_is_not_complete_is_no_session(world, connection):
     assert connection.has_session()
 
 
-def test_a_session_without_a_key_counts_as_well(world, connection):
-    world.channel(world.session("", "anonymous"), connection)
+def test_a_binding_that_is_not_complete_is_no_session_either(world, connection):
+    """Whoever is about to join somebody's session may be anybody."""
+    channel = world.channel(world.session(), connection)
     assert connection.has_session()
+    channel.signer = None
+    assert channel.binding
+    assert not connection.has_session()
 
 
 def test_opens_of_its_sessions(world, connection):
@@ -108,11 +112,72 @@ def test_the_end_loses_sessions_that_have_no_other_connection(world, connection)
     assert set(other.sessions_lost()) == {both, there}
 
 
-def test_a_channel_that_was_never_joined_to_its_session(world, connection):
-    """A bind in progress is known to the connection only; when it ends, the session keeps its own channels."""
+def test_a_binding_that_ends_halfway_costs_nobody_a_session(world, connection):
     session = world.session()
     kept = world.channel(session, Connection(world.server, "192.0.2.2"))
-    world.channel(session, connection)
-    session.channels.pop()
+    world.channel(session, connection).signer = None
     assert connection.sessions_lost() == []
     assert session.channels == [kept]
+
+
+def test_a_binding_does_not_keep_a_session_whose_connections_are_gone(world, connection):
+    session = world.session()
+    binding = world.connection("192.0.2.2")
+    world.channel(session, connection)
+    world.channel(session, binding).signer = None
+    assert connection.sessions_lost() == [session]
+    session.lose()
+    assert binding.channels == {}
+
+
+def test_a_logon_in_progress_is_lost_with_its_connection(world, connection):
+    session = Session(world.server, 5)
+    world.channel(session, connection)
+    assert connection.sessions_lost() == [session]
+
+
+@pytest.mark.parametrize(
+    ("message_id", "async_id", "own", "found"),
+    [
+        (7, None, True, "waits"),
+        (7, None, False, None),
+        (8, None, True, "was not announced"),
+        (9, None, True, None),
+        (0, 70, True, "waits"),
+        (0, 70, False, None),
+        (0, 71, True, None),
+        (8, 0, True, None),
+        (10, None, False, "is of no session"),
+    ],
+)
+def test_what_a_cancel_names(world, connection, message_id, async_id, own, found):
+    session = world.session()
+    names = {None: None}
+    for number, announced, of, name in (
+        (7, 70, session, "waits"),
+        (8, 0, session, "was not announced"),
+        (10, 0, None, "is of no session"),
+    ):
+        connection.running[number] = running = Running(number, of, lambda: None)
+        running.async_id = announced
+        names[running] = name
+    running = connection.find_running(message_id, async_id, session.session_id if own else 99)
+    assert names[running] == found
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("memory", "memory"),
+        ("", ""),
+    ],
+)
+def test_who_has_one_address_of_a_network_has_them_all(world, address, network):
+    assert network_of(address) == network
+    assert world.connection(address).network == network
+    assert world.connection(address).address == address

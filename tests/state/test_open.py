@@ -5,6 +5,8 @@ import pytest
 from smbport.platform import Entry
 from smbport.state.names import Pattern
 from smbport.state.open import DirectoryCursor, FileOpen, Open, PipeOpen
+from smbport.state.watches import Waiter, Watch
+from smbport.wire.change import CompletionFilter, NotifyAction, parse_notify_information
 from smbport.wire.constants import Access, CreateOption
 from smbport.wire.status import Status, StatusError
 
@@ -18,6 +20,43 @@ def status_of(question):
     with pytest.raises(StatusError) as caught:
         question()
     return caught.value.status
+
+
+@pytest.mark.parametrize(
+    ("known", "sent", "counts"),
+    [
+        (0, 0, True),
+        (0, 1, True),
+        (0, 0x7FFF, True),
+        (0, 0x8000, False),
+        (0, 0xFFFF, False),
+        (0x7FFF, 0, False),
+        (0x7FFF, 0xFFFE, True),
+        (0xFFFF, 0, True),
+        (0xFFFF, 0x7FFE, True),
+        (0xFFFF, 0x7FFF, False),
+    ],
+)
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_channel_sequence_that_is_behind_does_not_count(world, tree, known, sent, counts, replay):
+    """Half of the numbers are ahead and half behind, wherever one is.  [MS-SMB2] 3.3.5.2.10"""
+    opened = world.open(tree)
+    opened.channel_sequence = known
+    assert opened.begin_request(sent, replay=replay) is counts
+    assert opened.channel_sequence == (sent if counts else known)
+    assert (opened.requests, opened.older_requests) == (int(counts), 0)
+
+
+def test_a_replay_waits_until_what_was_sent_before_is_over(world, tree):
+    opened = world.open(tree)
+    assert opened.begin_request(0, replay=False)
+    assert opened.begin_request(0, replay=True)  # nothing was lost
+    assert opened.begin_request(1, replay=False)
+    assert (opened.requests, opened.older_requests) == (1, 2)
+    assert not opened.begin_request(1, replay=True)
+    assert not opened.begin_request(2, replay=True)
+    assert opened.begin_request(1, replay=False)
+    assert (opened.channel_sequence, opened.requests, opened.older_requests) == (1, 2, 2)
 
 
 def test_one_of_the_rights_is_enough(world, tree):
@@ -112,3 +151,31 @@ def test_beginning_again_does_not_free_a_cursor_in_use():
     cursor.busy = True
     cursor.restart(Pattern("*"), None)
     assert cursor.busy
+
+
+def test_a_watch_begins_and_ends_once(world, tree):
+    opened = world.open(tree, "d", directory=True)
+    watch = Watch(CompletionFilter.FILE_NAME, 1000, tree=True)
+    opened.start_watch(watch)
+    tree.share.changes.report(NotifyAction.ADDED, "d/e/f", CompletionFilter.FILE_NAME, None)
+    assert parse_notify_information(watch.ask(1000).data) == [(NotifyAction.ADDED, "e\\f")]
+    waiter = Waiter(world.Event(), 1000)
+    watch.wait(waiter)
+    for _ in range(2):
+        opened.end_watch(Status.NOTIFY_CLEANUP)
+        assert waiter.answer.status == Status.NOTIFY_CLEANUP
+        assert not tree.share.changes
+
+
+def test_who_listens_is_told_through_which_open(world, tree):
+    heard = []
+
+    class Ear:
+        def changed(self, *change):
+            heard.append(change)
+
+    opened = world.open(tree, "d/f")
+    opened.report_modified(CompletionFilter.EA)
+    tree.share.changes.add("d", Ear(), tree=False)
+    opened.report_modified(CompletionFilter.SECURITY)
+    assert heard == [(NotifyAction.MODIFIED, "f", CompletionFilter.SECURITY, opened)]

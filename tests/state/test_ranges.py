@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from smbport.state.ranges import RangeLocks
+from smbport.state.ranges import HeldLock, RangeLocks
 
 END = 1 << 64
 
@@ -21,11 +21,32 @@ def overlap(offset, length, other_offset, other_length):
     return bool(other_length) and other_offset < offset < other_offset + other_length
 
 
+class Event:
+    """Something that happens once."""
+
+    def __init__(self):
+        self.times = 0
+
+    def set(self):
+        self.times += 1
+
+
 class Model:
-    """(owner, offset, length, exclusive) in the order of granting."""
+    """(owner, offset, length, exclusive) in the order of granting, and of those who wait in the order they came."""
 
     def __init__(self):
         self.held = []
+        self.waiting = []
+
+    def grant_waiting(self):
+        waiting, self.waiting = self.waiting, []
+        for waiter, wanted in waiting:
+            if self.may_lock(*wanted):
+                self.held.append(wanted)
+                assert (waiter.granted, waiter.event.times) == (True, 1)
+            else:
+                self.waiting.append((waiter, wanted))
+                assert (waiter.granted, waiter.event.times) == (False, 0)
 
     def over(self, offset, length):
         return [held for held in self.held if overlap(offset, length, held[1], held[2])]
@@ -44,9 +65,9 @@ class Model:
 
     def unlock(self, owner, offset, length):
         matching = [index for index, held in enumerate(self.held) if held[:3] == (owner, offset, length)]
-        if matching:
-            del self.held[max(matching, key=lambda index: (self.held[index][3], index))]
-        return bool(matching)
+        if not matching:
+            return None
+        return self.held.pop(max(matching, key=lambda index: (self.held[index][3], index)))[1:]
 
     def unlock_newest(self, owner, offset, length):
         del self.held[max(index for index, held in enumerate(self.held) if held[:3] == (owner, offset, length))]
@@ -70,10 +91,26 @@ class Locks(RuleBasedStateMachine):
         assert self.locks.try_lock(owner, *wanted, exclusive=exclusive) is expected
         if expected:
             self.model.held.append((owner, *wanted, exclusive))
+        elif len(self.model.waiting) < 5:
+            waiter = self.locks.wait(owner, HeldLock(*wanted, exclusive), Event())
+            self.model.waiting.append((waiter, (owner, *wanted, exclusive)))
+
+    @rule()
+    def grant_waiting(self):
+        self.locks.grant_waiting()
+        self.model.grant_waiting()
+
+    @rule(data=st.data())
+    def stop_waiting(self, data):
+        if self.model.waiting:
+            waiter, wanted = data.draw(st.sampled_from(self.model.waiting))
+            self.model.waiting.remove((waiter, wanted))
+            self.locks.stop_waiting(waiter)
+            self.locks.stop_waiting(waiter)
 
     @rule(owner=owners, wanted=ranges)
     def unlock(self, owner, wanted):
-        assert self.locks.unlock(owner, *wanted) is self.model.unlock(owner, *wanted)
+        assert self.locks.unlock(owner, *wanted) == self.model.unlock(owner, *wanted)
 
     @rule(data=st.data())
     def unlock_one_that_is_held(self, data):
@@ -94,6 +131,10 @@ class Locks(RuleBasedStateMachine):
         kept = [held for held in self.model.held if held[0] != owner]
         assert self.locks.release(owner) is (len(kept) != len(self.model.held))
         self.model.held = kept
+        for waiter, wanted in self.model.waiting:
+            assert waiter.event.times == (wanted[0] == owner)
+            assert not waiter.granted
+        self.model.waiting = [pair for pair in self.model.waiting if pair[1][0] != owner]
 
     @rule(owner=owners | st.just("D"), wanted=ranges)
     def read_and_write(self, owner, wanted):
@@ -103,6 +144,11 @@ class Locks(RuleBasedStateMachine):
     @invariant()
     def as_many(self):
         assert len(self.locks) == len(self.model.held)
+        assert self.locks.queue == [waiter for waiter, _ in self.model.waiting]
+        for owner in "ABC":
+            assert self.locks.count(owner) == sum(held[0] == owner for held in self.model.held)
+        for offset in (0, 1, 7, END):
+            assert self.locks.begin_before(offset) is any(held[1] < offset for held in self.model.held)
 
 
 Locks.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from smbport.platform import FileKey
+from smbport.state.ranges import HeldLock
 from smbport.state.server import Runtime, Server
 from smbport.state.settings import Settings, ShareSettings
+from smbport.state.watches import Waiter, Watch
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CreateOption
 from smbport.wire.status import Status, StatusError
 
@@ -32,6 +35,23 @@ def test_the_pipes_are_there_without_a_volume(world):
     assert world.server.find_share("IPC$") is world.server.ipc
     assert world.server.ipc.volume is None
     assert "IPC$" not in world.server.shares
+
+
+def test_a_share_that_cannot_be_served_takes_the_others_along():
+    """What was opened before it is closed again: there is no server to own it."""
+    closed = []
+
+    def open_volume(path):
+        if path == "/bad":
+            raise FileNotFoundError(errno.ENOENT, "gone")
+        features = SimpleNamespace(case_sensitive=True, case_preserving=True, read_only=False)
+        return SimpleNamespace(close=lambda: closed.append(path), features=features)
+
+    runtime = Runtime(now_ns=lambda: 0, random_bytes=bytes, new_event=object)
+    shares = tuple(ShareSettings(name=path[1:], path=path, case_sensitive=True) for path in ("/a", "/b", "/bad", "/c"))
+    with pytest.raises(FileNotFoundError):
+        Server(Settings(shares=shares), SimpleNamespace(open_volume=open_volume), None, runtime)
+    assert closed == ["/a", "/b"]
 
 
 @pytest.mark.parametrize(
@@ -157,16 +177,18 @@ def test_a_request_that_ends_before_the_close_keeps_nothing(world):
     assert opened.node.closed == 1
 
 
-def test_requests_that_wait_for_a_lock_are_woken_by_any_close(world):
+def test_requests_that_wait_for_a_lock_end_with_either_open(world):
     tree = world.tree(world.session())
-    holder, waiter = world.open(tree), world.open(tree)
-    assert holder.shared.locks.try_lock(holder, 0, 1, exclusive=True)
-    for opened in (holder, waiter):
-        event = world.Event()
-        opened.shared.waiters.append(event)
-        world.server.close_open(opened)
-        assert event.is_set()
-    assert len(opened.shared.locks) == 0
+    holder, loser, winner = world.open(tree), world.open(tree), world.open(tree)
+    locks = holder.shared.locks
+    assert locks.try_lock(holder, 0, 1, exclusive=True)
+    lost, won = (locks.wait(opened, HeldLock(0, 1, True), world.Event()) for opened in (loser, winner))
+    world.server.close_open(loser)
+    assert (lost.event.is_set(), lost.granted, won.event.is_set()) == (True, False, False)
+    world.server.close_open(holder)
+    assert (won.event.is_set(), won.granted) == (True, True)
+    world.server.close_open(winner)
+    assert (len(locks), locks.queue) == (0, [])
 
 
 def test_a_mark_on_the_file_counts_when_the_last_open_goes(world):
@@ -263,3 +285,38 @@ def test_the_life_of_opens(new_world):
     run_state_machine_as_test(
         lambda: Opens(new_world()), settings=profile(max_examples=50, stateful_step_count=40, deadline=None)
     )
+
+
+class Ear:
+    """Who listens to a directory."""
+
+    def __init__(self):
+        self.heard = []
+
+    def changed(self, action, name, what, by):
+        self.heard.append((action, name, what))
+
+
+@pytest.mark.parametrize("doomed", [False, True])
+def test_what_was_written_is_told_when_the_handle_goes(world, doomed):
+    """Not before, and not of a file that goes too."""
+    tree, ear = world.tree(world.session()), Ear()
+    tree.share.changes.add("", ear, tree=False)
+    opened = world.open(tree)
+    opened.delete_on_close = doomed
+    opened.unreported = CompletionFilter.SIZE
+    opened.pins = 1
+    world.server.close_open(opened)
+    assert ear.heard == []
+    world.server.unpin(opened)
+    assert ear.heard == ([] if doomed else [(NotifyAction.MODIFIED, "file", CompletionFilter.SIZE)])
+
+
+def test_a_close_ends_the_watch(world):
+    opened = world.open(world.tree(world.session()), "d", directory=True)
+    watch, waiter = Watch(0xFFF, 1000, tree=False), Waiter(world.Event(), 1000)
+    opened.start_watch(watch)
+    watch.wait(waiter)
+    world.server.close_open(opened)
+    assert waiter.answer.status == Status.NOTIFY_CLEANUP
+    assert not opened.tree.share.changes

@@ -1,6 +1,7 @@
 """smbport.state.sharing: who may open what beside whom, and what becomes of names."""
 
 from itertools import combinations, product
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from smbport.platform import FileKey
+from smbport.state.oplocks import HANDLE, READ, WRITE, is_stat_open
 from smbport.state.sharing import SharedFile, SharedFiles
+from smbport.state.watches import Waiter, Watch
 from smbport.wire.constants import Access, ShareAccess
 from smbport.wire.status import Status, StatusError
 
@@ -29,11 +32,13 @@ class Plain:
     """As much of an open as sharing looks at."""
 
     session_name = "ann"
-    path = "file"
+    tree = SimpleNamespace(share="data")
+    lease = None
 
-    def __init__(self, granted_access=0, share_access=7):
+    def __init__(self, granted_access=0, share_access=7, path="file"):
         self.granted_access = granted_access
         self.share_access = share_access
+        self.path = path
 
 
 def allowed(rights, share, other_rights, other_share):
@@ -51,7 +56,7 @@ def test_the_rule_is_symmetric_and_as_specified():
     for first, second in product(rights, rights):
         for share, other_share in product(range(8), range(8)):
             shared = SharedFile(key)
-            shared.opens.append(Plain(sum(second), other_share))
+            shared.add(Plain(sum(second), other_share))
             expected = allowed(first, share, second, other_share)
             if expected:
                 shared.check_sharing(sum(first), share)
@@ -63,10 +68,67 @@ def test_the_rule_is_symmetric_and_as_specified():
 
 def test_the_refusal_names_who_is_in_the_way():
     shared = SharedFile(FileKey(1, 1))
-    shared.opens += [Plain(Access.READ_ATTRIBUTES, 0), Plain(Access.READ_DATA, 7), Plain(Access.READ_DATA, 1)]
-    shared.check_sharing(Access.READ_DATA, ShareAccess.READ)
-    with pytest.raises(StatusError, match="file is open by ann"):
-        shared.check_sharing(Access.WRITE_DATA, 7)
+    for opened in [
+        Plain(Access.READ_ATTRIBUTES, 0, "stat"),
+        Plain(Access.READ_DATA, 7, "reader"),
+        Plain(Access.DELETE, 6, "forbids reading"),
+        Plain(Access.DELETE, 5, "forbids writing"),
+    ]:
+        shared.add(opened)
+    shared.check_sharing(Access.DELETE, 7)
+    for access, share_access, who in [
+        (Access.WRITE_DATA, 7, "forbids writing"),
+        (Access.READ_DATA, 7, "forbids reading"),
+        (Access.DELETE, ShareAccess.DELETE, "reader"),
+        (Access.DELETE, ShareAccess.READ, "forbids reading"),
+    ]:
+        with pytest.raises(StatusError, match=f"{who} is open by ann"):
+            shared.check_sharing(access, share_access)
+
+
+class Sharing(RuleBasedStateMachine):
+    """The model asks every open there is."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = SharedFile(FileKey(1, 1))
+        self.there = []
+
+    def refuses(self, rights, share):
+        others = [(other.rights, other.share_access) for other in self.there]
+        return not all(allowed(rights, share, *other) for other in others)
+
+    @rule(rights=st.sets(st.sampled_from(list(NEEDS)), max_size=3), share=st.integers(0, 7), ask=st.booleans())
+    def open(self, rights, share, ask):
+        opened = Plain(sum(rights), share)
+        opened.rights = rights
+        if ask and self.refuses(rights, share):
+            with pytest.raises(StatusError, match="is open by"):
+                self.shared.check_sharing(sum(rights), share)
+            return
+        if ask:
+            self.shared.check_sharing(sum(rights), share)
+        self.shared.add(opened)
+        self.there.append(opened)
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data())
+    def close(self, data):
+        opened = data.draw(st.sampled_from(self.there))
+        self.there.remove(opened)
+        self.shared.remove(opened)
+        assert self.shared.closed_by is opened
+
+    @invariant()
+    def same_opens(self):
+        assert list(self.shared.opens) == self.there
+        for opened in self.there:
+            others = [other for other in self.there if other is not opened]
+            assert self.shared.is_sole(opened) is all(is_stat_open(other.granted_access) for other in others)
+
+
+Sharing.TestCase.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestSharing = Sharing.TestCase
 
 
 @pytest.mark.parametrize("access", [Access.READ_ATTRIBUTES, Access.FILE_ALL_ACCESS])
@@ -93,26 +155,38 @@ def test_nobody_joins_what_is_to_be_deleted(access):
 def test_stat_opens_leave_an_open_alone(others, sole):
     shared = SharedFile(FileKey(1, 1))
     opened = Plain(Access.FILE_ALL_ACCESS)
-    shared.opens += [opened, *map(Plain, others)]
+    for other in [opened, *map(Plain, others)]:
+        shared.add(other)
     assert shared.is_sole(opened) is sole
 
 
-def test_waiters_are_woken_once_in_order():
-    shared = SharedFile(FileKey(1, 1))
-    woken = []
-
-    class Waiter:
-        def __init__(self, number):
-            self.number = number
-
-        def set(self):
-            woken.append(self.number)
-            shared.waiters.append(self)  # it still cannot have what it wants, and waits again
-
-    shared.waiters += [Waiter(1), Waiter(2)]
-    shared.wake_waiters()
-    assert woken == [1, 2]
-    assert len(shared.waiters) == 2
+@pytest.mark.parametrize(
+    ("caching", "has_lease", "locks", "available"),
+    [
+        (HANDLE | READ, True, 0, True),
+        (HANDLE | READ, True, 1, False),
+        (HANDLE | READ | WRITE, True, 1, True),
+        (READ | WRITE, True, 0, False),
+        (HANDLE | READ | WRITE, False, 0, False),
+    ],
+)
+def test_what_a_client_that_is_away_has_no_say_in_is_not_available(caching, has_lease, locks, available):
+    shared, away = SharedFile(FileKey(1, 1)), Plain(Access.READ_DATA)
+    away.is_disconnected = away.is_persistent = True
+    away.caching, away.lease = caching, SimpleNamespace() if has_lease else None
+    here = Plain(Access.READ_DATA)
+    here.is_disconnected = False
+    for opened in (here, away):
+        shared.add(opened)
+    for offset in range(locks):
+        assert shared.locks.try_lock(away, offset, 1, exclusive=True)
+    shared.check_available(Access.READ_ATTRIBUTES)
+    if available:
+        shared.check_available(Access.READ_DATA)
+    else:
+        with pytest.raises(StatusError, match="file waits for ann") as caught:
+            shared.check_available(Access.READ_DATA)
+        assert caught.value.status == Status.FILE_NOT_AVAILABLE
 
 
 def test_files_are_known_from_the_first_open_to_the_last():
@@ -123,7 +197,7 @@ def test_files_are_known_from_the_first_open_to_the_last():
     assert files.join(key, second) is shared is files.find(key)
     assert files.find(FileKey(2, 7)) is None
     assert not files.leave(shared, first)
-    assert shared.opens == [second]
+    assert list(shared.opens) == [second]
     assert files.leave(shared, second)
     assert (files.find(key), len(files)) == (None, 0)
 
@@ -247,3 +321,15 @@ def test_an_open_that_is_marked_and_not_closed_moves_once(world):
     opened.shared.doomed_by = opened
     world.server.files.move(tree.share, "a", "a/b")
     assert opened.path == "a/b"
+
+
+def test_a_doomed_directory_is_watched_no_more(world):
+    tree = world.tree(world.session())
+    opened, other = (world.open(tree, "d", directory=True) for _ in range(2))
+    watch, waiter = Watch(0xFFF, 1000, tree=False), Waiter(world.Event(), 1000)
+    opened.start_watch(watch)
+    watch.wait(waiter)
+    other.shared.doom(other)
+    assert other.shared.doomed_by is other
+    assert waiter.answer.status == Status.DELETE_PENDING
+    assert opened.watch is None

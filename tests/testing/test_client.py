@@ -29,6 +29,7 @@ from smbport.wire.fscc import FileEndOfFileInformation
 from smbport.wire.fscc_directory import parse_directory_entries
 from smbport.wire.header import Header
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
+from smbport.wire.session import LogoffRequest
 from smbport.wire.status import Status, StatusError
 
 ECHO = EchoRequest().pack()
@@ -36,7 +37,7 @@ ECHO = EchoRequest().pack()
 
 def new(**settings: Any) -> Any:
     share = ShareSettings(name="s", path="v", run_as="server")
-    values = {"server_guid": bytes(range(16)), "shares": (share,), "oplocks": "all", **settings}
+    values = {"server_guid": bytes(range(16)), "shares": (share,), **settings}
     return new_server(Settings(**values), MemoryPlatform(), MemoryUsers({"u": "p"}))
 
 
@@ -150,6 +151,47 @@ def test_an_answer_that_was_changed(at: int) -> None:
     link.change = flip(at)
     with pytest.raises(ConnectionError, match="signature is wrong"):
         client.call(Command.ECHO, ECHO)
+
+
+def test_an_answer_that_lost_its_signature() -> None:
+    link = Meddler(new())
+    client = Client(link)
+    client.negotiate()
+    client.log_on("u", "p")
+    link.change = lambda frame: frame.__setitem__(16, frame[16] & ~HeaderFlag.SIGNED)
+    with pytest.raises(ConnectionError, match="answer with STATUS_SUCCESS is not signed"):
+        client.call(Command.ECHO, ECHO)
+
+
+def test_who_has_no_session_has_no_key() -> None:
+    client = connect()
+    client.call(Command.LOGOFF, LogoffRequest().pack())
+    header, _ = client.ask(Command.LOGOFF, LogoffRequest().pack())
+    assert header.status == Status.USER_SESSION_DELETED
+
+
+def test_a_session_over_two_connections() -> None:
+    server = new()
+    first = connect(server)
+    second = Client(DirectLink(DirectConnection(server)))
+    second.negotiate()
+    with pytest.raises(StatusError):
+        second.bind(first, "u", "wrong")
+    second.bind(first, "u", "p")
+    tree = first.tree_connect("s")
+    file = second.create(tree, "f", access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE)
+    first.seal = second.seal = True
+    first.write(file, 0, b"data")
+    assert second.read(file, 0, 4) == b"data"
+    assert len(server.sessions) == 1
+
+
+def test_a_session_in_place_of_another() -> None:
+    server = new()
+    first, second = connect(server), Client(DirectLink(DirectConnection(server)))
+    second.negotiate()
+    second.log_on("u", "p", previous_session_id=first.session_id)
+    assert list(server.sessions) == [second.session_id]
 
 
 def test_nothing_is_to_be_expected() -> None:

@@ -33,7 +33,7 @@ class Bench:
         self.memory = MemoryPlatform()
         share = ShareSettings(name="s", path="v", run_as="server")
         self.server: Server = new_server(
-            Settings(server_guid=bytes(range(16)), shares=(share,), oplocks="all", **settings),
+            Settings(server_guid=bytes(range(16)), shares=(share,), **settings),
             self.faults.wrap(self.memory),
             MemoryUsers({"u": "p"}),
         )

@@ -72,6 +72,8 @@ def test_access_is_that_of_the_handle(volume):
         (errno.EFBIG, lambda file: file.allocate(2**63)),
         (errno.ENOSPC, lambda file: file.allocate(2**62)),
         (errno.EINVAL, lambda file: file.punch(-1, 1)),
+        (errno.EINVAL, lambda file: file.zero(-1, 1)),
+        (errno.EFBIG, lambda file: file.zero(0, 2**63)),
     ],
 )
 def test_numbers_out_of_range(volume, code, call):

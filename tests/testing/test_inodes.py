@@ -7,6 +7,7 @@ import pytest
 
 from smbport.platform import Account, FileKey, Kind
 from smbport.testing.inodes import MAX_LINKS, DirectoryInode, FileInode, Tree
+from smbport.testing.watches import MemoryWatch
 
 ROOT = Account("root", 0, 0)
 ALICE = Account("alice", 1000, 1000, (50,))
@@ -15,7 +16,7 @@ BOB = Account("bob", 1001, 1001, (50,))
 
 @pytest.fixture
 def tree():
-    return Tree(7, 1 << 30, itertools.count(1000).__next__, ROOT)
+    return Tree(7, 1 << 30, itertools.count(1000).__next__, ROOT, MemoryWatch())
 
 
 def fails(code):

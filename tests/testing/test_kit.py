@@ -2,18 +2,19 @@
 
 import dataclasses
 import errno
+import itertools
 import os
 import re
 import socket
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 import pytest
 
-from smbport.platform import POWERS, Account, Entry, Interface, Kind
+from smbport.platform import POWERS, Account, Entry, Interface, Kind, WatchChange
 from smbport.testing.calls import wrap
 from smbport.testing.faults import Faults
-from smbport.testing.kit import CHECKS, ExamFailed, NotExamined, check_watch, examine
+from smbport.testing.kit import CHECKS, NotExamined, examine
 from smbport.testing.memory import MemoryPlatform
 from smbport.testing.readonly import read_only
 
@@ -272,6 +273,45 @@ def zero(call):
     file.write_at(offset, bytes(length))
 
 
+def zero_and_grow(call):
+    call.proceed()
+    call.arguments["file"].resize(5 << 20)
+
+
+def linked_though_taken(call):
+    with suppress(FileExistsError):
+        call.proceed()
+
+
+def read_anything(call):
+    try:
+        return call.proceed()
+    except OSError as reason:
+        if reason.errno != errno.EINVAL:
+            raise
+        return "file"
+
+
+def overlapping_copied(call):
+    try:
+        return call.proceed()
+    except OSError:
+        return call.arguments["length"]
+
+
+def reflinked_though_refused(call):
+    try:
+        call.proceed()
+    except OSError:
+        call.arguments["target"].write_at(0, b"half of it")
+        raise
+
+
+def reflinked_wrong(call):
+    call.proceed()
+    call.arguments["target"].write_at(0, b"half of it")
+
+
 def punch_whole_blocks(call):
     length = call.arguments["length"]
     return call.replace(length=-(-length // 4096) * 4096).proceed()
@@ -384,6 +424,17 @@ SINGLE = [
     ("clone", "data of the source", "Clone.copy", lambda call: call.arguments["length"]),
     ("clone", "how many bytes", "Clone.copy", result(lambda count: count + 1)),
     ("clone", "reads and writes at its offsets", "Clone.copy", changed(target_offset=lambda offset: offset // 2)),
+    ("links", "is followed", "Volume.symlink", changed(target="other")),
+    ("links", "whatever it is", "Volume.read_link", result(lambda target: target.rstrip("/"))),
+    ("links", "be it by a dangling link", "Volume.symlink", linked_though_taken),
+    ("links", "no link is OSError", "Volume.read_link", read_anything),
+    ("clone", "overlap", "Clone.copy", overlapping_copied),
+    ("clone", "no whole blocks", "Clone.reflink", nothing),
+    ("clone", "refused changes nothing", "Clone.reflink", reflinked_though_refused),
+    ("clone", "reflink gives the target", "Clone.reflink", reflinked_wrong),
+    ("sparse", "more than `limit`", "Sparse.data_ranges", changed(limit=100)),
+    ("sparse", "zero makes the range", "Sparse.zero", changed(length=lambda length: length - 1)),
+    ("sparse", "or changes nothing", "Sparse.zero", zero_and_grow),
     ("sparse", "read as zeroes", "Sparse.punch", nothing),
     ("sparse", "keeps to the range", "Sparse.punch", punch_whole_blocks),
     ("sparse", "blocks of the range back", "Sparse.punch", zero),
@@ -445,11 +496,11 @@ def test_a_birth_time_that_follows_the_others_is_found(tmp_path):
 
 
 POWER_CLAIMS = [
-    ("why watch is None", lambda platform: platform.absent.pop("watch")),
-    ("why watch is None", lambda platform: platform.absent.update(watch=" ")),
+    ("why zero_copy is None", lambda platform: platform.absent.pop("zero_copy")),
+    ("why zero_copy is None", lambda platform: platform.absent.update(zero_copy=" ")),
     ("clone is there", lambda platform: platform.absent.update(clone="who knows")),
     ("only, not flying", lambda platform: platform.absent.update(flying="no wings")),
-    ("no interface", lambda platform: setattr(platform, "acl", object())),
+    ("no interface", lambda platform: setattr(platform, "streams", object())),
     ("name is not empty", lambda platform: setattr(platform, "name", "")),
     ("Account", lambda platform: setattr(platform, "account", "root")),
 ]
@@ -514,79 +565,96 @@ def test_zero_copy_needs_descriptors(tmp_path):
     assert "descriptor" in finding.detail
 
 
-class Told:
-    """A watch that is told by the test; the variants below misbehave."""
+def distorted(distort):
+    """A platform whose watchers tell `distort(events)`, a list, instead of what happened."""
 
-    def __init__(self):
-        self.watchers = []
+    def act(call):
+        if call.path == "Watcher.take":
+            return distort(call.proceed())
+        return call.proceed()
 
-    @contextmanager
-    def add(self, directory, changed):
-        self.watchers.append(changed)
-        try:
-            yield
-        finally:
-            self.leave(changed)
-
-    def leave(self, changed):
-        self.watchers.remove(changed)
-
-    def tell(self, path):
-        for changed in self.watchers:
-            changed(path.rpartition("/")[2], 0)
+    return wrap(make_platform(), act)
 
 
-class Deaf(Told):
-    def tell(self, path):
-        pass
+def every(**changes):
+    return lambda events: [event._replace(**changes) for event in events]
 
 
-class Clinging(Told):
-    def leave(self, changed):
-        pass
+def doubled(events):
+    return [twice for event in events for twice in (event, event)]
 
 
-class FromAnotherThread(Told):
-    def tell(self, path):
-        failures = []
-
-        def call():
-            try:
-                super(FromAnotherThread, self).tell(path)
-            except ExamFailed as failure:
-                failures.append(failure)
-
-        thread = threading.Thread(target=call)
-        thread.start()
-        thread.join()
-        for failure in failures:
-            raise failure
+def without(*what):
+    return lambda events: [event for event in events if event.what not in what]
 
 
-@pytest.mark.parametrize(
-    ("says", "watch"),
-    [
-        (None, Told()),
-        ("called for every change", Deaf()),
-        ("once the context was left", Clinging()),
-        ("on the event loop", FromAnotherThread()),
-    ],
-)
-def test_watch(tmp_path, says, watch):
-    def intercept(call):
-        result = call.proceed()
-        if call.path in ("Volume.create", "Volume.make_directory", "Volume.remove", "Volume.rename"):
-            watch.tell(call.arguments["new" if call.name == "rename" else "path"])
-        return result
+def numbered(counter):
+    """Watchers that number handles, not directories."""
 
+    def act(call):
+        return next(counter) if call.path == "Watcher.add" else call.proceed()
+
+    return wrap(make_platform(), act)
+
+
+SILENT = os.pipe()  # nobody writes to it
+WATCHES = [
+    ("not readable when all", planted("Watcher.fileno", lambda call: os.open(os.devnull, os.O_WRONLY))),
+    ("readable once something", planted("Watcher.fileno", lambda call: SILENT[0])),
+    ("never returns 0", planted("Watcher.add", lambda call: 0)),
+    ("the same number", numbered(itertools.count(1))),
+    ("another number", planted("Watcher.add", lambda call: 1)),
+    ("no other names", distorted(doubled)),
+    ("no other names", distorted(without(WatchChange.ADDED))),
+    ("no other names", distorted(every(is_directory=False))),
+    ("the number of its directory", distorted(every(watch=77))),
+    ("the same `pair`", distorted(every(pair=0))),
+    ("what files suffer is told", distorted(without(WatchChange.MODIFIED))),
+    ("what files suffer is told", distorted(without(WatchChange.ATTRIBUTES))),
+    ("tells MOVED", distorted(without(WatchChange.MOVED))),
+    ("tells GONE", distorted(without(WatchChange.GONE))),
+    ("told of in both", distorted(lambda events: [event for event in events if event.watch == events[0].watch])),
+]
+
+
+@pytest.mark.parametrize(("says", "platform"), WATCHES)
+def test_watch(tmp_path, says, platform):
+    (finding,) = examine(platform, str(tmp_path), ["watch"]).findings
+    assert (finding.outcome, says in finding.detail) == ("failed", True), finding
+
+
+def test_watch_that_goes_on(tmp_path):
     platform = make_platform()
-    platform.watch = watch
-    platform = wrap(platform, intercept)
-    if says is None:
-        assert check_watch(platform, str(tmp_path)) == ""
-    else:
-        with pytest.raises(ExamFailed, match=says):
-            check_watch(platform, str(tmp_path), patience_s=0)
+    inner = platform.watch.start()
+    platform.watch = wrap_watch(inner)
+    (finding,) = examine(platform, str(tmp_path), ["watch"]).findings
+    assert "watched no more" in finding.detail
+
+
+def wrap_watch(inner):
+    """A watcher that cannot stop watching the first of its directories."""
+
+    class Clinging:
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+        def start(self):
+            return self
+
+        def remove(self, watch):
+            if watch != 1:
+                inner.remove(watch)
+
+    return Clinging()
+
+
+def test_watch_where_changes_cannot_be_seen(tmp_path):
+    platform = planted("Watcher.add", raising(error(errno.ENOTSUP)))
+    (finding,) = examine(platform, str(tmp_path), ["watch"]).findings
+    assert finding == ("watch", "absent", "changes on this volume cannot be seen")
+    platform = planted("Watcher.add", raising(error(errno.EIO)))
+    (finding,) = examine(platform, str(tmp_path), ["watch"]).findings
+    assert finding.outcome == "failed"
 
 
 class Become:
@@ -659,7 +727,6 @@ def test_everything_passes_and_nothing_is_left_behind(tmp_path):
     assert {finding.check for finding in report.findings if finding.outcome == "absent"} == {
         "read_only",
         "zero_copy",
-        "watch",
     }
     assert platform.open_volume(str(tmp_path)).open("", 1).entries(10) == []
     assert str(report).endswith("memory passed the exam")

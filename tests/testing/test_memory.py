@@ -164,18 +164,58 @@ def test_clone_and_holes():
     assert platform.clone.copy(source, 2, target, 5, 100) == 8
     assert target.read_at(0, 99) == bytes(5) + b"23456789"
     assert platform.clone.copy(source, 10, target, 0, 100) == 0
-    assert platform.clone.copy(source, 0, source, 2, 8) == 8  # as if the source were read first
-    assert source.read_at(0, 99) == b"0101234567"
+    with fails(errno.EINVAL):
+        platform.clone.copy(source, 0, source, 2, 8)
+    with fails(errno.EXDEV):
+        platform.clone.copy(source, 0, platform.open_volume("w").create("t", BOTH, 0o644), 0, 8)
+    assert source.read_at(0, 99) == b"0123456789"
     target.resize(2**40)
-    assert platform.sparse.data_ranges(target, 0, 2**40) == [(0, 4096)]
+    assert platform.sparse.data_ranges(target, 0, 2**40, limit=10) == [(0, 4096)]
     platform.sparse.punch(target, 0, 2**40)
-    assert platform.sparse.data_ranges(target, 0, 2**40) == []
+    assert platform.sparse.data_ranges(target, 0, 2**40, limit=10) == []
     assert (target.stat().size, target.stat().allocated) == (2**40, 0)
+
+
+def test_sharing_blocks():
+    platform = MemoryPlatform(capacity=8 * 4096)
+    volume = platform.open_volume("v")
+    source, target = volume.create("s", BOTH, 0o644), volume.create("t", BOTH, 0o644)
+    source.write_at(0, b"x" * 4096 + b"y" * 100)
+    for offsets in ((1, 0, 4096), (0, 1, 4096), (0, 0, 100), (4096, 0, 101)):
+        with fails(errno.EINVAL):
+            platform.clone.reflink(source, offsets[0], target, *offsets[1:])
+    platform.clone.reflink(source, 4096, target, 4096, 100)
+    assert target.read_at(0, 9999) == bytes(4096) + b"y" * 100
+    with fails(errno.EINVAL):
+        platform.clone.reflink(source, 0, source, 0, 4096)
+    source.resize(9 * 4096)
+    with fails(errno.ENOSPC):
+        platform.clone.reflink(source, 0, target, 0, 9 * 4096)
+
+
+def test_links_as_clients_make_them():
+    volume = MemoryPlatform().open_volume("v")
+    volume.create("f", BOTH, 0o644).close()
+    volume.symlink("link", "/anywhere")
+    assert volume.read_link("link") == "/anywhere"
+    for name in ("f", "link"):
+        with fails(errno.EEXIST):
+            volume.symlink(name, "x")
+    for target in ("", "a\0b"):
+        with fails(errno.EINVAL):
+            volume.symlink("new", target)
+    with fails(errno.EINVAL):
+        volume.read_link("f")
+    with fails(errno.ENOENT):
+        volume.read_link("new")
 
 
 def test_groups():
     identity = MemoryPlatform(accounts=[ALICE], groups={"staff": 50}).identity
     assert identity.find_group("staff") == 50
+    users, groups = identity.names()
+    assert groups == {50: "staff"}
+    assert {identity.find_account(name).uid for name in users.values()} == set(users)
 
 
 def test_no_sockets_come_from_outside(monkeypatch):

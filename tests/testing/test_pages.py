@@ -102,6 +102,17 @@ def test_punching():
     assert pages.taken == PAGE + BLOCK
 
 
+def test_zeroing_keeps_the_room():
+    room, pages = make()
+    pages.write(0, b"x" * 2 * PAGE)
+    pages.zero(PAGE - 10, 20)
+    pages.zero(2 * PAGE - 5, 2**62)
+    pages.zero(5, 0)
+    assert pages.read(PAGE - 11, 22) == b"x" + bytes(20) + b"x"
+    assert pages.read(2 * PAGE - 6, 99) == b"x" + bytes(5)
+    assert (pages.size, room.taken) == (2 * PAGE, 2 * PAGE)
+
+
 def test_ranges_are_cut_to_what_was_asked():
     _, pages = make()
     pages.write(0, b"x" * (2 * PAGE + 10))

@@ -5,18 +5,25 @@ handing the lock over costs as much as the call, and far more if another thread 
 """
 
 import ctypes
+import fcntl
 import os
+import socket
+import sys
+import termios
 from collections.abc import Sequence
 from errno import EINTR, ENOSYS, EPERM
 from struct import Struct
 from typing import Final, NamedTuple
 
 __all__ = [
-    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "Credentials", "MarkReader", "RESOLVE_BENEATH", "RESOLVE_CACHED",
-    "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV", "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "StatxBuffer",
-    "assume_identity", "failure", "has_getxattrat", "has_openat2", "has_thread_identity", "keep_size_allocate",
-    "may_change", "new_statx_buffer", "openat2", "quick_openat2", "read_nowait", "rename_noreplace",
-    "resume_identity", "set_times", "statx",
+    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "Credentials", "IN_ATTRIB", "IN_CREATE", "IN_DELETE", "IN_EXCL_UNLINK",
+    "IN_IGNORED", "IN_ISDIR", "IN_MODIFY", "IN_MOVED_FROM", "IN_MOVED_TO", "IN_MOVE_SELF", "IN_ONLYDIR",
+    "IN_Q_OVERFLOW", "MarkReader", "RESOLVE_BENEATH", "RESOLVE_CACHED", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV",
+    "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "StatxBuffer", "assume_identity", "clone_range", "failure",
+    "file_system_type", "has_getxattrat", "has_openat2", "has_thread_identity", "inotify_add_watch", "inotify_init",
+    "inotify_remove_watch", "keep_size_allocate", "may_change", "new_statx_buffer", "openat2", "punch_hole",
+    "quick_openat2", "read_nowait", "rename_noreplace", "resume_identity", "set_times", "statx", "unacknowledged",
+    "zero_range",
 ]  # fmt: skip
 
 # System calls since 2019 have one number on all architectures.
@@ -40,7 +47,11 @@ STATX_FIELDS: Final = Struct("=I12xIIIH2xQQQ8xqI4xqI4xqI4xqI4x8xII")
 """mask, links, uid, gid, mode, inode, size, 512-byte blocks, (s, ns) of access, birth, change, write, device (2)."""
 
 RENAME_NOREPLACE: Final = 1
-FALLOC_FL_KEEP_SIZE: Final = 1
+FALLOC_FL_KEEP_SIZE: Final = 0x01
+FALLOC_FL_PUNCH_HOLE: Final = 0x02
+FALLOC_FL_ZERO_RANGE: Final = 0x10
+FICLONERANGE: Final = 0x4020940D  # as on all architectures but MIPS, PowerPC and SPARC, which refuse it
+FILE_CLONE_RANGE: Final = Struct("=qQQQ")  # source, its offset, length, offset in the target
 UTIME_OMIT: Final = (1 << 30) - 2
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -118,9 +129,33 @@ def rename_noreplace(old_directory: int, old: bytes, new_directory: int, new: by
 
 def keep_size_allocate(fd: int, size: int) -> None:
     """Reserve room for the first `size` bytes and leave the size of the file as it is."""
-    while libc.fallocate(fd, FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
+    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size)
+
+
+def punch_hole(fd: int, offset: int, length: int) -> None:
+    """Make a hole; what is not a whole block of it is zeroed.  OSError(EOPNOTSUPP) if the file system has none."""
+    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)
+
+
+def zero_range(fd: int, offset: int, length: int) -> None:
+    """Zero a range by marking its blocks as never written.  OSError(EOPNOTSUPP) if the file system cannot."""
+    fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length)
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    while libc.fallocate(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)):
         if ctypes.get_errno() != EINTR:
             raise failure()
+
+
+def clone_range(source: int, source_offset: int, length: int, target: int, target_offset: int) -> None:
+    """Let a range of the target share the blocks of the source.  A length of 0 means to the end of the source."""
+    fcntl.ioctl(target, FICLONERANGE, FILE_CLONE_RANGE.pack(source, source_offset, length, target_offset))
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """How many of the bytes that were sent the peer's system has not acknowledged."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)  # which is SIOCOUTQ
 
 
 def set_times(target: int | bytes, access_ns: int | None, write_ns: int | None) -> None:
@@ -268,3 +303,70 @@ def resume_identity(own: Credentials) -> None:
     quick_syscall(numbers.setfsgid, own.gid)
     if quick_syscall(numbers.setgroups, own.count, own.groups):
         raise failure()
+
+
+# Watching directories
+
+IN_MODIFY: Final = 0x00000002
+IN_ATTRIB: Final = 0x00000004
+IN_MOVED_FROM: Final = 0x00000040
+IN_MOVED_TO: Final = 0x00000080
+IN_CREATE: Final = 0x00000100
+IN_DELETE: Final = 0x00000200
+IN_MOVE_SELF: Final = 0x00000800
+IN_Q_OVERFLOW: Final = 0x00004000
+IN_IGNORED: Final = 0x00008000
+IN_ONLYDIR: Final = 0x01000000
+IN_EXCL_UNLINK: Final = 0x04000000  # names that are gone are not told of, whoever still writes to the file
+IN_ISDIR: Final = 0x40000000
+
+STATFS_SIZE: Final = 120  # or less
+FILE_SYSTEM_TYPES: Final = {
+    0xEF53: "ext4",  # and ext2, ext3
+    0x58465342: "xfs",
+    0x9123683E: "btrfs",
+    0xCA451A4E: "bcachefs",
+    0xF2F52010: "f2fs",
+    0x2FC12FC1: "zfs",
+    0x01021994: "tmpfs",
+    0x858458F6: "ramfs",
+    0x794C7630: "overlay",
+    0x4D44: "vfat",  # and msdos
+    0x2011BAB0: "exfat",
+    0x7366746E: "ntfs3",
+    0x482B: "hfsplus",
+    0x15013346: "udf",
+    0x9660: "iso9660",
+    0x73717368: "squashfs",
+    0xE0F5E1E2: "erofs",
+}
+"""f_type of those that are on a disk or in the memory of this machine."""
+
+
+def inotify_init() -> int:
+    """A new inotify descriptor, non-blocking."""
+    fd = quick_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if fd < 0:
+        raise failure()
+    return int(fd)
+
+
+def inotify_add_watch(fd: int, path: bytes, mask: int) -> int:
+    """Watch what `path` leads to; the number of the watch."""
+    watch = quick_libc.inotify_add_watch(fd, path, mask)
+    if watch < 0:
+        raise failure()
+    return int(watch)
+
+
+def inotify_remove_watch(fd: int, watch: int) -> None:
+    """Watch it no more.  If the watch is over already, nothing happens."""
+    quick_libc.inotify_rm_watch(fd, watch)
+
+
+def file_system_type(path: bytes) -> str | None:
+    """What a path is on, if that is one of FILE_SYSTEM_TYPES."""
+    buffer = ctypes.create_string_buffer(STATFS_SIZE)
+    if libc.statfs(path, buffer):
+        raise failure()
+    return FILE_SYSTEM_TYPES.get(ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF)

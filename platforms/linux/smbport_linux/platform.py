@@ -8,22 +8,23 @@ from smbport.platform import Volume
 from smbport.posix.port import PosixPlatform
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.walk import Root
+from smbport_linux.acl import LinuxAccessControl, why_no_acl
+from smbport_linux.allocator import keep_large_buffers
 from smbport_linux.attributes import LinuxAttributes
 from smbport_linux.beneath import new_walker
-from smbport_linux.calls import Credentials
+from smbport_linux.calls import Credentials, unacknowledged
+from smbport_linux.clone import LinuxClone, why_no_clone
 from smbport_linux.identity import LinuxIdentity, find_own_credentials, why_no_identity
 from smbport_linux.interfaces import find_interfaces
+from smbport_linux.sparse import LinuxSparse, why_no_sparse
 from smbport_linux.volume import LinuxVolume, find_linux_features
+from smbport_linux.watch import LinuxWatch, why_no_watch
 from smbport_linux.zerocopy import LinuxZeroCopy
 
 __all__ = ["LinuxPlatform", "probe"]
 
 ABSENT: Final = {
-    "acl": "This port keeps no Windows access control lists: mode bits and POSIX ACLs decide, in the kernel.",
     "streams": "This port keeps no named streams.",
-    "watch": "This port does not notice what others than the server change.",
-    "clone": "This port copies by reading and writing.",
-    "sparse": "This port neither makes nor reports holes.",
     "snapshots": "This port does not look for previous versions.",
     "leases": "This port does not tell local programs about oplocks.",
     "kernel": "This port serves from user space.",
@@ -50,13 +51,24 @@ def probe() -> LinuxPlatform:
     """Decide each power by trying it."""
     if not os.path.isdir("/proc/self/fd"):
         raise RuntimeError("The Linux port needs /proc to be mounted; try --platform posix.")
+    keep_large_buffers()
     own = find_own_credentials()
-    no_identity = why_no_identity(own)
+    reasons = {
+        "acl": why_no_acl(),
+        "watch": why_no_watch(),
+        "identity": why_no_identity(own),
+        "clone": why_no_clone(),
+        "sparse": why_no_sparse(),
+    }
     return LinuxPlatform(
         own=own,
-        sockets=PosixSockets(find_interfaces),
+        sockets=PosixSockets(find_interfaces, unacknowledged),
         zero_copy=LinuxZeroCopy(),
+        acl=None if reasons["acl"] else LinuxAccessControl(),
         attributes=LinuxAttributes(),
-        identity=None if no_identity else LinuxIdentity(own),
-        absent=ABSENT | ({"identity": no_identity} if no_identity else {}),
+        watch=None if reasons["watch"] else LinuxWatch(),
+        identity=None if reasons["identity"] else LinuxIdentity(own),
+        clone=None if reasons["clone"] else LinuxClone(),
+        sparse=None if reasons["sparse"] else LinuxSparse(),
+        absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )

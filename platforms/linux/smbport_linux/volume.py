@@ -17,10 +17,12 @@ from smbport.posix.volume import CREATE_FLAGS, LIST, OPEN_FLAGS, PosixVolume, fi
 from smbport.posix.walk import Root, Walker, check_path, error
 from smbport_linux.beneath import Opener, knows_cached_names
 from smbport_linux.calls import Credentials, may_change, rename_noreplace
+from smbport_linux.clone import REFLINK_FILE_SYSTEMS
 from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
 from smbport_linux.identity import Rights
 from smbport_linux.inline import LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
 from smbport_linux.mounts import find_file_system
+from smbport_linux.sparse import HOLE_FILE_SYSTEMS
 from smbport_linux.stats import (
     MarkCache,
     add_marks,
@@ -303,6 +305,8 @@ def find_linux_features(root: Root) -> Features:
         stores_marks=keeps_attributes(root),
         rename_exclusive=is_local,  # others may lack it, and must not be written to just to find out
         inline_io=is_local,
+        holes=file_system in HOLE_FILE_SYSTEMS,
+        reflink=file_system in REFLINK_FILE_SYSTEMS,
     )
 
 

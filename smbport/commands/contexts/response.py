@@ -3,9 +3,20 @@
 from smbport.commands.contexts.request import Contexts
 from smbport.commands.open_node import Opened
 from smbport.platform import Account, Kind, Stat
+from smbport.state.durable import Durability, Promise
+from smbport.state.leases import Lease
 from smbport.state.open import FileOpen
 from smbport.wire.constants import Access, ContextTag
-from smbport.wire.create_contexts import MaximalAccessResponse, OnDiskIdResponse
+from smbport.wire.create_contexts import (
+    DurableFlag,
+    DurableHandleResponse,
+    DurableHandleResponseV2,
+    LeaseContext,
+    LeaseContextV2,
+    LeaseFlag,
+    MaximalAccessResponse,
+    OnDiskIdResponse,
+)
 from smbport.wire.status import Status
 from smbport.wire.text import filetime_from_ns
 
@@ -22,13 +33,47 @@ def response_contexts(joined: FileOpen, opened: Opened, contexts: Contexts) -> l
         if contexts.maximal_access_since and contexts.maximal_access_since == changed:
             answer = MaximalAccessResponse(query_status=Status.NONE_MAPPED, maximal_access=0)
         else:
-            access = maximal_access(opened.stat, tree.account) & tree.maximal_access | joined.granted_access
+            maximal = opened.maximal_access
+            if maximal is None:
+                maximal = maximal_access(opened.stat, tree.account)
+            access = maximal & tree.maximal_access | joined.granted_access
             answer = MaximalAccessResponse(query_status=Status.SUCCESS, maximal_access=access)
         answers.append((ContextTag.MAXIMAL_ACCESS, answer.pack()))
     if contexts.on_disk_id:
         disk_id = OnDiskIdResponse(disk_file_id=opened.stat.key.inode, volume_id=tree.volume.features.serial)
         answers.append((ContextTag.ON_DISK_ID, disk_id.pack()))
+    if joined.lease is not None:
+        answers.append((ContextTag.LEASE, _lease_answer(joined.lease)))
+    if joined.durability is not None and joined.durability.is_promised:
+        answers += _durable_answers(joined.durability, contexts)
     return answers
+
+
+def _durable_answers(durability: Durability, contexts: Contexts) -> list[tuple[bytes, bytes]]:
+    """Only to those who ask for it, not to those who have it back.  [MS-SMB2] 3.3.5.9.6, 3.3.5.9.10"""
+    if contexts.durable_v2 is not None:
+        flags = DurableFlag.PERSISTENT if durability.promise == Promise.PERSISTENT else 0
+        answer = DurableHandleResponseV2(timeout=durability.timeout_ns // 1_000_000, flags=flags)
+        return [(ContextTag.DURABLE_REQUEST_V2, answer.pack())]
+    if contexts.durable and contexts.reconnect is None:
+        return [(ContextTag.DURABLE_REQUEST, DurableHandleResponse().pack())]
+    return []
+
+
+def _lease_answer(lease: Lease) -> bytes:
+    """In the version that the lease was first asked for with, whichever this request has.  [MS-SMB2] 3.3.5.9.11"""
+    flags = LeaseFlag.BREAK_IN_PROGRESS if lease.over is not None else 0
+    if lease.version == 1:
+        return LeaseContext(lease_key=lease.key, lease_state=lease.state, lease_flags=flags).pack()
+    if lease.parent_key is not None:
+        flags |= LeaseFlag.PARENT_LEASE_KEY_SET
+    return LeaseContextV2(
+        lease_key=lease.key,
+        lease_state=lease.state,
+        lease_flags=flags,
+        parent_lease_key=lease.parent_key or bytes(16),
+        epoch=lease.epoch,
+    ).pack()
 
 
 def maximal_access(stat: Stat, account: Account) -> int:

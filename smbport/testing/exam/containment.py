@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, FileKey, Kind, Platform, Stat
-from smbport.testing.exam.bench import BOTH, Bench, check_refused, demanding, open_bench, require
+from smbport.testing.exam.bench import BOTH, Bench, NotExamined, check_refused, demanding, open_bench, require
 
-__all__ = ["check_containment"]
+__all__ = ["check_containment", "check_links"]
 
 LEAVES: Final = "a symbolic link that leaves the volume is OSError(EXDEV)"
 OUT: Final = (errno.EXDEV,)
@@ -135,6 +135,34 @@ def _check_useless_links(bench: Bench) -> None:
         require(
             listed == bench.stat(name, follow=False), "an entry that leads to nothing has the state of the link itself"
         )
+
+
+def check_links(platform: Platform, path: str) -> str:
+    """Symbolic links are made, read and removed."""
+    with open_bench(platform, path) as bench:
+        volume, at = bench.volume, bench.at
+        key = bench.make("file", b"content").key
+        try:
+            volume.symlink(at("link"), "file")
+        except PermissionError:
+            raise NotExamined("the volume has no symbolic links") from None
+        with demanding("symlink makes a link that is followed"):
+            require(bench.read("link") == b"content", "symlink makes a link that is followed")
+        for number, target in enumerate(("file", "no such", "/", UP, "a/../b")):
+            made = at(str(number))
+            volume.symlink(made, target)
+            require(volume.read_link(made) == target, "read_link gives what symlink was given, whatever it is")
+        for name in ("file", "link", "1"):
+            demand = "symlink is FileExistsError if the name is taken, be it by a dangling link"
+            check_refused(demand, (errno.EEXIST,), volume.symlink, at(name), "file")
+        check_refused("read_link of what is no link is OSError(EINVAL)", (errno.EINVAL,), volume.read_link, at("file"))
+        check_refused("read_link of nothing is FileNotFoundError", (errno.ENOENT,), volume.read_link, at("none"))
+        volume.rename(at("link"), at("moved"), replace=False)
+        require(volume.read_link(at("moved")) == "file", "rename of a link moves the link itself")
+        volume.remove(at("moved"), bench.stat("moved", follow=False).key)
+        require(not bench.exists("moved"), "remove takes a link away by the key of the link itself")
+        require(bench.stat("file").key == key, "remove of a link leaves what it leads to")
+    return ""
 
 
 def _listed(bench: Bench, name: str) -> Stat | None:

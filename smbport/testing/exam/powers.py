@@ -2,16 +2,13 @@
 
 import errno
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
-import trio
-
-from smbport.platform import ACCESS_READ, Account, Directory, File, Identity, Platform, Volume, ZeroCopy
+from smbport.platform import ACCESS_READ, Account, File, Identity, Platform, Volume, ZeroCopy
 from smbport.testing.exam.bench import (
     BOTH,
     Bench,
@@ -23,7 +20,7 @@ from smbport.testing.exam.bench import (
 )
 
 __all__ = [
-    "check_attributes", "check_clone", "check_identity", "check_sparse", "check_watch", "check_zero_copy", "find_power",
+    "check_attributes", "check_clone", "check_identity", "check_sparse", "check_zero_copy", "find_power",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -31,6 +28,7 @@ T = TypeVar("T")
 MIB: Final = 1 << 20
 HEAD: Final = b"head of a message"
 DATA: Final = bytes(range(256)) * 16
+UNABLE: Final = (errno.EOPNOTSUPP, errno.EXDEV)
 NO_ROOM: Final = (errno.ENOSPC, errno.E2BIG, errno.ERANGE)
 DENIED: Final = (errno.EACCES, errno.EPERM)
 PATIENCE_S: Final = 10.0  # guessed; a watch that works is told at once
@@ -82,8 +80,38 @@ def check_clone(platform: Platform, path: str) -> str:
         require(copy(source, len(DATA) - 3, target, 0, 100) == 3, "copy ends at the end of the source")
         require(copy(source, len(DATA), target, 0, 100) == 0, "copy returns 0 at the end of the source")
         require(source.read_at(0, 2 * len(DATA)) == DATA, "copy leaves the source alone")
+        clone = bench.platform.clone
+        assert clone is not None
+        demand = "copy between ranges of one file that overlap is OSError(EINVAL)"
+        check_refused(demand, (errno.EINVAL,), clone.copy, source, 0, source, 10, 100)
+        remark = _check_reflink(bench, source)
         source.close()
         target.close()
+    return remark
+
+
+def _check_reflink(bench: Bench, source: File) -> str:
+    """Sharing blocks, all or nothing."""
+    clone = bench.platform.clone
+    assert clone is not None
+    block = bench.volume.space().block_size
+    target = bench.create("shares", b"x" * 100)
+    reflink = partial(clone.reflink, source)
+    if not bench.volume.features.reflink:
+        demand = "reflink on a volume without it is OSError(EOPNOTSUPP) or OSError(EXDEV)"
+        check_refused(demand, UNABLE, reflink, 0, target, 0, len(DATA))
+        require(target.read_at(0, 200) == b"x" * 100, "reflink that is refused changes nothing")
+        target.close()
+        return "blocks cannot be shared on this volume"
+    for offset, target_offset, length in ((1, 0, block), (0, 1, block), (0, 0, block - 1), (block, 0, len(DATA))):
+        demand = "reflink of what is no whole blocks, or behind the end of the source, is OSError(EINVAL)"
+        check_refused(demand, (errno.EINVAL,), reflink, offset, target, target_offset, length)
+    require(target.read_at(0, 200) == b"x" * 100, "reflink that is refused changes nothing")
+    reflink(0, target, 0, len(DATA))
+    require(target.read_at(0, 2 * len(DATA)) == DATA, "reflink gives the target the data of the source")
+    target.write_at(0, b"changed")
+    require(source.read_at(0, 7) == DATA[:7], "what is written after a reflink is seen in one of the files only")
+    target.close()
     return ""
 
 
@@ -105,6 +133,8 @@ def check_sparse(platform: Platform, path: str) -> str:
     with open_bench(platform, path) as bench:
         sparse = bench.platform.sparse
         assert sparse is not None
+        if not bench.volume.features.holes:
+            raise NotExamined("this volume has no holes")
         file = bench.create("holes", b"x" * 4 * MIB)
         file.sync()
         allocated = file.stat().allocated
@@ -118,7 +148,12 @@ def check_sparse(platform: Platform, path: str) -> str:
         require(file.read_at(0, 5 * MIB) == expected, "punch keeps to the range also where it is no whole blocks")
         require(file.stat().size == 4 * MIB, "punch leaves the size alone")
         for offset, length in ((0, 4 * MIB), (MIB // 2, MIB), (0, 8 * MIB), (8 * MIB, MIB)):
-            _check_ranges(sparse.data_ranges(file, offset, length), expected, offset, length)
+            _check_ranges(sparse.data_ranges(file, offset, length, limit=100), expected, offset, length)
+        require(len(sparse.data_ranges(file, 0, 4 * MIB, limit=1)) == 1, "data_ranges gives no more than `limit`")
+        with suppress(OSError):
+            sparse.zero(file, 50, MIB // 2)
+            expected = expected[:50] + bytes(MIB // 2) + expected[50 + MIB // 2 :]
+        require(file.read_at(0, 5 * MIB) == expected, "zero makes the range read as zeroes, or changes nothing")
         file.close()
     return ""
 
@@ -228,6 +263,9 @@ def check_identity(platform: Platform, path: str) -> str:
         require(identity.find_group("no such group, exam") is None, "find_group is None if there is none")
         found = identity.find_account(own.name)
         require(found is not None and found.uid == own.uid, "find_account finds the account that the process runs as")
+        users, _ = identity.names(wait=True)
+        named = users.get(own.uid)
+        require(named is None or identity.find_account(named) is not None, "names gives names of accounts")
         require(bench.make("own").uid == own.uid, "what this process makes belongs to Platform.account")
         other = _find_other(identity, own)
         if other is None:
@@ -292,55 +330,3 @@ def _check_rights(bench: Bench, theirs: Volume, other: Account) -> None:
     require(theirs.may_remove(at("private")) is False, "may_remove is about the rights of the account")
     require(theirs.may_remove(at("shared/by-them")) is True, "may_remove is about the rights of the account")
     require(theirs.stat(at("private")).size == 7, "stat needs no right on the file itself")
-
-
-def check_watch(platform: Platform, path: str, *, patience_s: float = PATIENCE_S) -> str:
-    """Being told of changes.  Runs an event loop of its own, so it cannot be called from within one."""
-    find_power(platform, "watch", platform.watch)
-    with open_bench(platform, path) as bench:
-        trio.run(_watch, bench, patience_s)
-    return ""
-
-
-async def _watch(bench: Bench, patience_s: float) -> None:
-    watch = bench.platform.watch
-    assert watch is not None
-    bench.make("before")
-    directory = cast("Directory", bench.volume.open(bench.base, ACCESS_READ))
-    told: set[str] = set()
-    news = trio.Event()
-    loop_thread = threading.current_thread()
-
-    def changed(name: str, what: int) -> None:
-        nonlocal news
-        require(threading.current_thread() is loop_thread, "changed() is called on the event loop")
-        told.add(name)
-        news.set()
-        news = trio.Event()
-
-    async def is_told_of(name: str) -> bool:
-        with trio.move_on_after(patience_s):
-            while name not in told:
-                await news.wait()
-        return name in told
-
-    with watch.add(directory, changed):
-        for name, change in _watched_changes(bench):
-            change()
-            require(await is_told_of(name), f"changed({name!r}, ...) is called for every change in the directory")
-    bench.make("unwatched")
-    with watch.add(directory, changed):
-        bench.make("last")
-        require(await is_told_of("last"), "a directory can be watched again")
-    require("unwatched" not in told, "changed() is not called once the context was left")
-    directory.close()
-
-
-def _watched_changes(bench: Bench) -> list[tuple[str, Callable[[], object]]]:
-    """(name that must be told of, what changes it)"""
-    return [
-        ("made", partial(bench.make, "made")),
-        ("directory", partial(bench.make_directory, "directory")),
-        ("before", partial(bench.remove, "before")),
-        ("renamed", partial(bench.volume.rename, bench.at("made"), bench.at("renamed"), replace=False)),
-    ]

@@ -8,6 +8,8 @@ from smbport.commands.contexts.request import Contexts, parse_contexts
 from smbport.wire.constants import ContextTag
 from smbport.wire.create_contexts import (
     AllocationSize,
+    AppInstanceId,
+    AppInstanceVersion,
     DurableHandleReconnect,
     DurableHandleReconnectV2,
     DurableHandleRequest,
@@ -17,6 +19,7 @@ from smbport.wire.create_contexts import (
     MaximalAccessRequest,
     TimewarpToken,
 )
+from smbport.wire.fscc_entries import FullEa, pack_ea_list
 from smbport.wire.record import BadStructure
 from smbport.wire.status import Status
 
@@ -80,8 +83,6 @@ def test_several_at_once() -> None:
     [
         b"????",
         b"a longer name than any",
-        ContextTag.APP_INSTANCE_ID,
-        ContextTag.APP_INSTANCE_VERSION,
         ContextTag.AAPL,
         ContextTag.POSIX,
     ],
@@ -91,19 +92,57 @@ def test_what_is_not_known_is_passed_over(tag: bytes) -> None:
     assert parse((tag, b"anything")) == Contexts()
 
 
-def test_extended_attributes_cannot_be_had(refused: Any) -> None:
-    """A file without them would not be what was asked for; an empty list asks for nothing."""
+def test_extended_attributes(refused: Any) -> None:
+    """An empty list asks for nothing."""
     assert parse((ContextTag.EXTENDED_ATTRIBUTES, b"")) == Contexts()
-    with refused(Status.EAS_NOT_SUPPORTED):
-        parse((ContextTag.EXTENDED_ATTRIBUTES, b"\0" * 12))
+    eas = (FullEa("ONE", b"1"), FullEa("two", b""))
+    data, _ = pack_ea_list(eas, limit=100)
+    assert parse((ContextTag.EXTENDED_ATTRIBUTES, data)) == Contexts(eas=eas)
+    with refused(Status.EA_LIST_INCONSISTENT):
+        parse((ContextTag.EXTENDED_ATTRIBUTES, data[:-1]))
+    with refused(Status.INVALID_EA_NAME):
+        parse((ContextTag.EXTENDED_ATTRIBUTES, pack_ea_list([FullEa("a/b", b"1")], limit=100)[0]))
 
 
-@pytest.mark.parametrize(
-    ("tag", "data"), [(ContextTag.DURABLE_RECONNECT, RECONNECT), (ContextTag.DURABLE_RECONNECT_V2, RECONNECT_V2)]
-)
-def test_nothing_to_reconnect_to(refused: Any, tag: bytes, data: bytes) -> None:
-    with refused(Status.OBJECT_NAME_NOT_FOUND):
-        parse((tag, data))
+def test_durable_handles() -> None:
+    asked = DurableHandleRequestV2(timeout=5, flags=2, create_guid=bytes(range(16)))
+    assert parse((ContextTag.DURABLE_REQUEST, DurableHandleRequest().pack())) == Contexts(durable=True)
+    assert parse((ContextTag.DURABLE_REQUEST_V2, asked.pack())) == Contexts(durable_v2=asked)
+    again = parse((ContextTag.DURABLE_RECONNECT, RECONNECT)).reconnect
+    assert again is not None
+    assert again.pack() == RECONNECT
+    again_v2 = parse((ContextTag.DURABLE_RECONNECT_V2, RECONNECT_V2)).reconnect_v2
+    assert again_v2 is not None
+    assert again_v2.pack() == RECONNECT_V2
+
+
+DURABLE = {
+    "Q1": (ContextTag.DURABLE_REQUEST, DurableHandleRequest().pack()),
+    "C1": (ContextTag.DURABLE_RECONNECT, RECONNECT),
+    "Q2": (ContextTag.DURABLE_REQUEST_V2, bytes(DurableHandleRequestV2.SIZE)),
+    "C2": (ContextTag.DURABLE_RECONNECT_V2, RECONNECT_V2),
+}
+
+
+@pytest.mark.parametrize("first", DURABLE)
+@pytest.mark.parametrize("second", DURABLE)
+def test_versions_of_durable_handles_do_not_mix(refused: Any, first: str, second: str) -> None:
+    """[MS-SMB2] 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12: only a request beside a reconnect of version 1 may be."""
+    both = DURABLE[first], DURABLE[second]
+    if first == second or {first, second} == {"Q1", "C1"}:
+        parse(*both)
+        return
+    with refused(Status.INVALID_PARAMETER):
+        parse(*both)
+
+
+def test_application_instances() -> None:
+    version = AppInstanceVersion(app_instance_version_high=1, app_instance_version_low=2)
+    asked = parse(
+        (ContextTag.APP_INSTANCE_ID, AppInstanceId(app_instance_id=bytes(range(16))).pack()),
+        (ContextTag.APP_INSTANCE_VERSION, version.pack()),
+    )
+    assert asked == Contexts(app_instance_id=bytes(range(16)), app_instance_version=version)
 
 
 SHORT = {
@@ -133,8 +172,8 @@ def test_a_lease_of_neither_size(length: int) -> None:
 
 
 def test_a_lease_of_either_size() -> None:
-    for lease in (LEASE, LEASE_V2):
-        parse((ContextTag.LEASE, lease))
+    assert parse((ContextTag.LEASE, LEASE)).lease == LeaseContext(lease_key=KEY, lease_state=7)
+    assert parse((ContextTag.LEASE, LEASE_V2)).lease == LeaseContextV2(lease_key=KEY, lease_state=7)
 
 
 def test_one_that_is_bad_spoils_them_all() -> None:

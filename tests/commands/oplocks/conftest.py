@@ -1,6 +1,7 @@
 """A server on a volume in memory, and clients of it that can leave a request waiting."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,19 @@ from smbport.testing.direct import DirectConnection, new_server
 from smbport.testing.faults import Faults
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
-from smbport.wire.constants import Access, Command, CreateDisposition, FileInfo, LockFlag, OplockLevel, ShareAccess
+from smbport.wire.break_ import LeaseBreakFlag, LeaseBreakNotification
+from smbport.wire.constants import (
+    Access,
+    Command,
+    ContextTag,
+    CreateDisposition,
+    FileInfo,
+    LockFlag,
+    OplockLevel,
+    ShareAccess,
+)
 from smbport.wire.create import CreateRequest, CreateResponse, pack_create_request
+from smbport.wire.create_contexts import LeaseContext, LeaseContextV2, LeaseFlag, LeaseState
 from smbport.wire.echo import EchoRequest
 from smbport.wire.fscc import FileRenameInformation, pack_with_name
 from smbport.wire.header import HEADER_SIZE
@@ -23,6 +35,44 @@ ALL = Access.FILE_ALL_ACCESS
 SHARED = ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE
 
 
+BITS = {"R": LeaseState.READ_CACHING, "W": LeaseState.WRITE_CACHING, "H": LeaseState.HANDLE_CACHING}
+
+
+def bits(letters: str) -> int:
+    return sum(BITS[letter] for letter in letters)
+
+
+def letters(state: int) -> str:
+    return "".join(letter for letter, bit in BITS.items() if state & bit)
+
+
+def lease_key(key: int) -> bytes:
+    return bytes([key]) * 16
+
+
+def lease_context(key, wanted, *, version=2, epoch=0, parent=None, flags=0, **rest):
+    """The context, and the keywords that are not about it."""
+    if version == 1:
+        context = LeaseContext(lease_key=lease_key(key), lease_state=bits(wanted), lease_flags=flags)
+    else:
+        context = LeaseContextV2(
+            lease_key=lease_key(key),
+            lease_state=bits(wanted),
+            lease_flags=flags | (LeaseFlag.PARENT_LEASE_KEY_SET if parent is not None else 0),
+            parent_lease_key=lease_key(parent or 0),
+            epoch=epoch,
+        )
+    return (ContextTag.LEASE, context.pack()), rest
+
+
+def describe(notification) -> tuple:
+    if isinstance(notification, LeaseBreakNotification):
+        had, left = letters(notification.current_lease_state), letters(notification.new_lease_state)
+        assert notification.flags == (LeaseBreakFlag.ACK_REQUIRED if had != "R" else 0)
+        return notification.lease_key[0], had, left
+    return notification.file_id_volatile, notification.oplock_level
+
+
 class Peer(Client):
     """A client with one tree."""
 
@@ -32,15 +82,28 @@ class Peer(Client):
     def open(self, name="f", access=ALL, *, disposition=CreateDisposition.OPEN_IF, **keywords) -> FileId:
         return self.create(self.tree, name, access=access, disposition=disposition, **keywords)
 
+    lease_context = staticmethod(lambda key, wanted: lease_context(key, wanted)[0])
+
+    def lease(self, key: int, wanted: str, name: str = "f", **keywords) -> FileId:
+        """Open it and ask for a lease."""
+        asked, rest = lease_context(key, wanted, **keywords)
+        return self.open(name, oplock=OplockLevel.LEASE, contexts=[asked], **rest)
+
     def start_open(
-        self, name="f", access=ALL, *, disposition=CreateDisposition.OPEN_IF, oplock=OplockLevel.NONE, options=0
-    ) -> int:
+        self, name="f", access=ALL, *, disposition=CreateDisposition.OPEN_IF, oplock=OplockLevel.NONE, options=0,
+        share=SHARED, contexts=(),
+    ) -> int:  # fmt: skip
         """Send a CREATE that has to wait."""
         request = CreateRequest(
             requested_oplock_level=oplock, impersonation_level=2, desired_access=access, file_attributes=0,
-            share_access=SHARED, create_disposition=disposition, create_options=options,
+            share_access=share, create_disposition=disposition, create_options=options,
         )  # fmt: skip
-        return self._start_to_wait(Command.CREATE, pack_create_request(request, name))
+        return self._start_to_wait(Command.CREATE, pack_create_request(request, name, contexts))
+
+    def start_lease(self, key: int, wanted: str, name: str = "f", **keywords) -> int:
+        """Send one that asks for a lease and has to wait."""
+        asked, rest = lease_context(key, wanted, **keywords)
+        return self.start_open(name, oplock=OplockLevel.LEASE, contexts=[asked], **rest)
 
     def start_set(self, file: FileId, info_class: int, data: bytes) -> int:
         """Send a SET_INFO that has to wait."""
@@ -68,18 +131,25 @@ class Peer(Client):
 
     def opens(self, message_id: int) -> tuple[FileId, int]:
         """The open that a CREATE ends with, and its CreateAction."""
-        response = CreateResponse.unpack_from(self.ends(message_id, Status.SUCCESS), HEADER_SIZE)
-        ids = response.file_id_persistent, response.file_id_volatile
-        return FileId(self.tree, *ids, response.oplock_level), response.create_action
+        frame = self.ends(message_id, Status.SUCCESS)
+        return self.file_id(self.tree, frame), CreateResponse.unpack_from(frame, HEADER_SIZE).create_action
 
-    def heard(self) -> list[tuple[int, int]]:
-        """The breaks since the last time: files and levels."""
+    def heard(self) -> list[tuple]:
+        """The breaks since the last time: files and levels, or the keys of leases, what they had, and what is left."""
         self.call(Command.ECHO, EchoRequest().pack())
+        while self.link.replies:
+            self._take()
         breaks, self.breaks = self.breaks, []
-        return [(notification.file_id_volatile, notification.oplock_level) for notification in breaks]
+        return [describe(notification) for notification in breaks]
 
     def hears(self, file: FileId, level: int) -> None:
         assert self.heard() == [(file.volatile, level)]
+
+    def hears_of_lease(self, key: int, had: str, left: str) -> None:
+        assert self.heard() == [(key, had, left)]
+
+    def acknowledge(self, key: int, state: str) -> str:
+        return letters(self.acknowledge_lease_break(self.tree, lease_key(key), bits(state)))
 
     def lock(self, file: FileId, flags: int = LockFlag.EXCLUSIVE | LockFlag.FAIL_IMMEDIATELY) -> None:
         request = LockRequest(lock_sequence=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
@@ -96,15 +166,32 @@ class World:
 
     def __init__(self, *, share_encryption: str = "offered", **settings: object) -> None:
         self.faults, self.memory = Faults(), MemoryPlatform()
-        share = ShareSettings(name="s", path="v", run_as="server", encryption=share_encryption)
-        settings = Settings(**{"server_guid": bytes(range(16)), "shares": (share,), "oplocks": "all", **settings})
-        self.server = new_server(settings, self.faults.wrap(self.memory), MemoryUsers({"u": "p"}))
+        share = ShareSettings(name="s", path="v", run_as="server", encryption=share_encryption, local_changes="none")
+        settings = Settings(**{"server_guid": bytes(range(16)), "shares": (share,), **settings})
+        self.server = new_server(settings, self.faults.wrap(self.memory), MemoryUsers({"u": "p", "v": "p"}))
         self.peers: list[Peer] = []
+        self.skipped_ns = 0
+        runtime = self.server.runtime
+        self.server.runtime = replace(runtime, now_ns=lambda: runtime.now_ns() + self.skipped_ns)
 
-    def peer(self, *, seal: bool = False) -> Peer:
-        peer = Peer(DirectLink(DirectConnection(self.server)))
-        peer.negotiate()
-        peer.log_on("u", "p")
+    def skip(self, seconds: float) -> None:
+        """Let time pass."""
+        self.skipped_ns += round(seconds * 1e9)
+
+    def peer(
+        self,
+        *,
+        seal: bool = False,
+        like: Peer | None = None,
+        user: str = "u",
+        capabilities: int = 0,
+        **keywords: object,
+    ) -> Peer:
+        """A new client, or one more connection of another one."""
+        peer = Peer(DirectLink(DirectConnection(self.server)), client_guid=like and like.client_guid)
+        peer.capabilities |= capabilities
+        peer.negotiate(**keywords)
+        peer.log_on(user, "p")
         peer.seal = seal
         peer.tree = peer.tree_connect("s")
         self.peers.append(peer)

@@ -162,6 +162,25 @@ def test_links(any_volume: PosixVolume, share: Path):
     fails(errno.ELOOP, any_volume.open, "round", ACCESS_READ, wait=True)
 
 
+def test_links_as_clients_make_them(any_volume: PosixVolume, share: Path):
+    (share / "file").write_text("content")
+    (share / "dir").mkdir()
+    any_volume.symlink("dir/link", "../file", wait=True)
+    assert (share / "dir/link").read_text() == "content"
+    any_volume.symlink("out", "/etc/\udcff", wait=True)
+    assert os.readlink(share / "out") == any_volume.read_link("out", wait=True) == "/etc/\udcff"
+    fails(errno.EEXIST, any_volume.symlink, "out", "x", wait=True)
+    fails(errno.EXDEV, any_volume.symlink, "out/x", "x", wait=True)
+    fails(errno.EINVAL, any_volume.symlink, "new", "", wait=True)
+    fails(errno.EINVAL, any_volume.symlink, "new", "a\0b", wait=True)
+    fails(errno.EILSEQ, any_volume.symlink, "new", "\ud800", wait=True)
+    fails(errno.EINVAL, any_volume.read_link, "file", wait=True)
+    fails(errno.ENOENT, any_volume.read_link, "new", wait=True)
+    for call in (lambda: any_volume.symlink("new", "x"), lambda: any_volume.read_link("out")):
+        with pytest.raises(BlockingIOError):
+            call()
+
+
 @pytest.mark.parametrize(
     "target", ["/etc/passwd", "/", "..", "../secret", "../outside", "../share/../secret", "/proc/self/root"]
 )

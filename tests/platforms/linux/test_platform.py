@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smbport.platform import POWERS, Platform, Port
-from smbport_linux import PORT, interfaces
+from smbport_linux import PORT, calls, interfaces
 from smbport_linux import platform as linux_platform
 from smbport_linux.interfaces import find_interfaces
 from smbport_linux.mounts import find_file_system
@@ -140,6 +141,27 @@ def test_interfaces(monkeypatch):
         (2, "192.0.2.1", 10_000_000_000),
         (2, "2001:db8::1", 10_000_000_000),
     ]
+
+
+@pytest.mark.parametrize(
+    ("queues", "several"), [(["rx-0", "tx-0"], False), (["rx-0", "rx-1", "tx-0"], True), ([], False), (None, False)]
+)
+def test_interfaces_with_several_receive_queues(monkeypatch, tmp_path: Path, queues, several: bool):
+    monkeypatch.setattr(interfaces, "INTERFACES", str(tmp_path))
+    for queue in queues or []:
+        (tmp_path / "eth0/queues" / queue).mkdir(parents=True)
+    assert interfaces.spreads_receiving("eth0") is several
+
+
+def test_what_was_sent_and_not_acknowledged():
+    """Between two sockets of one machine it is what the peer has not read."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert calls.unacknowledged(ours) == 0
+        ours.send(bytes(1000))
+        assert calls.unacknowledged(ours) >= 1000
+        theirs.recv(2000)
+        assert calls.unacknowledged(ours) == 0
 
 
 def test_interfaces_of_this_machine(platform: Platform):

@@ -1,0 +1,113 @@
+"""smbtorture, as this machine has it and as Debian's backports have it.
+
+The newer suite is never installed: its packages are unpacked into the cache and run from there with their own
+libraries.  Only Debian 12 has these backports; elsewhere the leaves that need it are left out, and pytest says why.
+"""
+
+import fcntl
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["NEWER", "Suite", "SuiteMissing", "find_suite", "outcome"]
+
+NEWER: Final = "4.22"  # what the table calls the suite of the backports
+RELEASE: Final = "bookworm-backports"
+SOURCES: Final = f"deb mirror {RELEASE} main\n"
+PACKAGES: Final = (
+    "samba-testsuite", "samba-libs", "samba-ad-dc", "python3-samba", "libldb2", "libtalloc2", "libtdb1", "libtevent0",
+    "libsmbclient", "libwbclient0",
+)  # fmt: skip
+CACHE: Final = Path(os.environ.get("SMBPORT_CACHE") or Path(__file__).parents[3] / ".cache") / "samba-testsuite"
+
+
+class SuiteMissing(Exception):
+    """There is no such suite to be had here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A program, and what it needs in its environment."""
+
+    program: str
+    environment: Mapping[str, str]
+
+    def run(self, port: int, user: str, password: str, leaf: str, *options: str, patience_s: float) -> str:
+        """Run one leaf test on //127.0.0.1/data; returns what it said."""
+        command = [self.program, "//127.0.0.1/data", "-p", str(port), "-U", f"{user}%{password}", *options, leaf]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=patience_s, check=False,
+            env=os.environ | dict(self.environment), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+
+def outcome(output: str, name: str) -> str:
+    """How a leaf ended, from smbtorture's own words."""
+    leaf = re.escape(name.rpartition(".")[2])
+    for word, result in (("success", "pass"), ("failure", "fail"), ("error", "fail"), ("skip", "skip")):
+        if re.search(rf"^{word}: {leaf}(\s|$)", output, re.MULTILINE):
+            return result
+    return "fail"
+
+
+def find_suite(version: str) -> Suite:
+    """The suite of that name in the table.  Raises SuiteMissing."""
+    if version != NEWER:
+        program = shutil.which("smbtorture")
+        if program is None:
+            raise SuiteMissing("smbtorture is not installed (samba-testsuite)")
+        return Suite(program, {})
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _locked(CACHE / "lock"):
+        root = CACHE / RELEASE
+        if not root.is_dir():
+            _fetch(root)
+    libraries = root / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
+    return Suite(str(root / "usr" / "bin" / "smbtorture"), {"LD_LIBRARY_PATH": f"{libraries}:{libraries / 'samba'}"})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Several test runs share the cache; only one of them fills it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(root: Path) -> None:
+    if not re.search(r"^VERSION_CODENAME=bookworm$", Path("/etc/os-release").read_text(), re.MULTILINE):
+        raise SuiteMissing(f"smbtorture {NEWER} is fetched from {RELEASE}, and this is another system")
+    work = CACHE / "work"  # renamed when it is complete: an interrupted run leaves nothing that looks whole
+    shutil.rmtree(work, ignore_errors=True)
+    for folder in ("lists/partial", "archives/partial", "packages", "root"):
+        (work / folder).mkdir(parents=True)
+    (work / "sources.list").write_text(SOURCES)
+    options = [
+        "-o", f"Dir::Etc::SourceList={work}/sources.list", "-o", "Dir::Etc::SourceParts=-",
+        "-o", f"Dir::State::Lists={work}/lists", "-o", f"Dir::Cache={work}", "-o", "APT::Sandbox::User=root",
+    ]  # fmt: skip
+    _run(["apt-get", *options, "update", "-q"], work)
+    _run(["apt-get", *options, "download", "-q", *(f"{name}/{RELEASE}" for name in PACKAGES)], work / "packages")
+    for archive in (work / "packages").glob("*.deb"):
+        _run(["dpkg-deb", "-x", str(archive), str(work / "root")], work)
+    (work / "root").rename(root)
+    shutil.rmtree(work)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise SuiteMissing(str(error)) from None
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise SuiteMissing(f"{shlex.join(command)}: {last}")

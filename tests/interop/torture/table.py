@@ -1,0 +1,112 @@
+"""The table of leaf tests, and the page that is made of it.
+
+`leaves.tsv` has a row per leaf: its name; the suite it is run from ("4.17" is Debian 12's, "4.22" its backports', used
+for what only that one has or sees better); how it must end on `--platform linux` and on the memory platform ("-": not
+run there); how it ends against the smbd of the same version with everything on (acl_xattr, streams_xattr, durable
+handles, multichannel); and the reason if it does not pass here.  `docs/conformance.md` is made of the same rows:
+
+    python -m tests.interop.torture.table > docs/conformance.md
+"""
+
+import csv
+import fnmatch
+from collections import defaultdict
+from pathlib import Path
+from typing import Final, NamedTuple
+
+__all__ = ["PAGE", "PLATFORMS", "Case", "Leaf", "cases", "options", "page", "rows"]
+
+TABLE: Final = Path(__file__).with_name("leaves.tsv")
+PAGE: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
+PLATFORMS: Final = ("linux", "memory")
+
+# What some leaves must be told; {directory} is the served folder.
+OPTIONS: Final = (
+    ("smb2.samba3misc.*", "--option=torture:localdir={directory}"),
+    ("smb2.kernel-oplocks.*", "--option=torture:localdir={directory}"),
+)
+
+
+class Leaf(NamedTuple):
+    """One row."""
+
+    name: str
+    suite: str  # 4.17 or 4.22
+    linux: str  # pass, fail, skip, or "-" if it is not run there
+    memory: str
+    samba: str  # pass, fail, skip, timeout or error
+    reason: str
+
+
+class Case(NamedTuple):
+    """One leaf on one platform."""
+
+    leaf: Leaf
+    platform: str
+
+    @property
+    def expected(self) -> str:
+        """How it must end."""
+        return self.leaf.linux if self.platform == "linux" else self.leaf.memory
+
+    def __str__(self) -> str:
+        return f"{self.leaf.name}/{self.leaf.suite}/{self.platform}"
+
+
+def rows() -> list[Leaf]:
+    """The table, in its order."""
+    with TABLE.open(newline="") as table:
+        return [Leaf(*row) for row in csv.reader(table, delimiter="\t")]
+
+
+def cases() -> list[Case]:
+    """Everything that is to be run."""
+    found = [Case(leaf, platform) for leaf in rows() for platform in PLATFORMS]
+    return [case for case in found if case.expected != "-"]
+
+
+def options(name: str, directory: Path) -> list[str]:
+    """The further arguments that a leaf needs."""
+    return [option.format(directory=directory) for pattern, option in OPTIONS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def page() -> str:
+    """docs/conformance.md."""
+    leaves = rows()
+    out = [
+        "# Conformance\n",
+        "Samba's smbtorture, unmodified, one process per leaf test, against `--platform linux` and the memory",
+        "platform with signing required, beside Samba's own smbd of the same version with everything on.  4.17 is",
+        "Debian 12's, 4.22 that of its backports.  The rows are `tests/interop/torture/leaves.tsv`; the same file is a",
+        "test, so a row that is not true fails the build.  This page is made by",
+        "`python -m tests.interop.torture.table`.\n",
+        "| group | suite | leaves | linux | memory | smbd |",
+        "|---|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, str], list[Leaf]] = defaultdict(list)
+    for leaf in leaves:
+        groups[".".join(leaf.name.split(".")[:2]), leaf.suite].append(leaf)
+    for (name, suite), members in [*sorted(groups.items()), (("all", ""), leaves)]:
+        out.append(f"| {name} | {suite} | {len(members)} | {_passes(members)} |")
+    out += ["\n## What does not pass, and why\n", "| leaf | suite | smbd | reason |", "|---|---|---|---|"]
+    out += [f"| {leaf.name} | {leaf.suite} | {leaf.samba} | {leaf.reason} |" for leaf in leaves if not _is_good(leaf)]
+    return "\n".join(out) + "\n"
+
+
+def _passes(leaves: list[Leaf]) -> str:
+    """How many pass on Linux, in memory, and with smbd, as cells of the table."""
+    memory = [leaf.memory for leaf in leaves if leaf.memory != "-"]
+    cells = (
+        str(sum(leaf.linux == "pass" for leaf in leaves)),
+        f"{memory.count('pass')} of {len(memory)}" if memory else "not run",
+        str(sum(leaf.samba == "pass" for leaf in leaves)),
+    )
+    return " | ".join(cells)
+
+
+def _is_good(leaf: Leaf) -> bool:
+    return {leaf.linux, leaf.memory} <= {"pass", "-"}
+
+
+if __name__ == "__main__":
+    print(page(), end="")
