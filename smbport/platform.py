@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "POWERS", "AccessControl", "Account", "AclEntry", "AclTag",
-    "Attributes", "Clone", "Directory", "Entry", "Features", "File", "FileKey", "Identity", "Interface", "Kind", "Node", "Platform", "Port", "Sockets", "Space",
-    "Sparse", "Stat", "Volume", "Watch", "WatchChange", "WatchEvent", "Watcher", "ZeroCopy",
+    "Attributes", "Clone", "Directory", "Entry", "Features", "File", "FileKey", "Identity", "Interface", "Kind",
+    "Node", "Platform", "Port", "Sockets", "Space", "Sparse", "Stat", "Volume", "Watch", "WatchChange", "WatchEvent",
+    "Watcher", "ZeroCopy",
 ]  # fmt: skip
 
 POWERS: Final = (

@@ -203,9 +203,7 @@ def _check_writable(tree: TreeConnect, access: int, disposition: int) -> None:
         raise StatusError(Status.ACCESS_DENIED, f"share {tree.share.name} is read-only here")
 
 
-async def _open(
-    call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan, asked: AskedLease | None
-) -> Opened:
+async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan, asked: AskedLease | None) -> Opened:
     """Open or make the node, once nothing stands against it any more.  Nothing is held while it waits for that."""
     assert tree.volume is not None
     made = False
@@ -244,9 +242,7 @@ def _check_tree(call: Call, tree: TreeConnect) -> None:
         raise StatusError(Status.NETWORK_NAME_DELETED)
 
 
-def admit(
-    call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked: AskedLease | None
-) -> Blocker | None:
+def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked: AskedLease | None) -> Blocker | None:
     """Whether one more open of the file is all right.  Returns the break that must be over first, if there is one.
 
     The handles of others are broken if share modes are against it, because a CLOSE may be all that is missing; then
@@ -259,7 +255,7 @@ def admit(
     if known is not None:
         access = opened.granted_access
         sharing_access = access if opened.action == CreateAction.OPENED else access | Access.WRITE_DATA
-        known.check_available(access)
+        server.durable.check_available(known, access)
         try:
             known.check_sharing(sharing_access, request.share_access)
         except StatusError as error:
@@ -318,9 +314,7 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
 
 
-async def _overwrite(
-    call: Call, joined: FileOpen, opened: Opened, plan: Plan, asked: AskedLease | None
-) -> None:
+async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan, asked: AskedLease | None) -> None:
     """[MS-FSA] 2.1.5.1.2.1"""
     server = call.server
     joined.pins += 1

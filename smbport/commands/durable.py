@@ -224,8 +224,9 @@ def _asks_persistent(call: Call, asked: DurableHandleRequestV2) -> bool:
 
 def _keeps_persistent(call: Call) -> bool:
     """Whether this connection and this share can have persistent opens."""
-    negotiated = call.connection.capabilities & Capability.PERSISTENT_HANDLES
-    return bool(negotiated) and call.tree_connect.share.settings.continuous_availability
+    if call.server.handle_store is None or not call.tree_connect.share.settings.continuous_availability:
+        return False
+    return bool(call.connection.capabilities & Capability.PERSISTENT_HANDLES)
 
 
 # Afterwards -----------------------------------------------------------------------------------------------------

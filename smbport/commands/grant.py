@@ -93,6 +93,8 @@ def _grant_lease(call: Call, joined: FileOpen, asked: AskedLease, *, locked: boo
     first = lease is None
     if lease is None:
         lease = _new_lease(call, joined, asked)
+    elif lease.shared is not shared:  # the client was quicker to use its key for another file
+        return
     ear = None
     if joined.is_directory:
         ear = DirectoryEar(server, lease)

@@ -18,7 +18,7 @@ from smbport.commands.security_information import set_security
 from smbport.commands.steps import blocking
 from smbport.platform import Node, Stat
 from smbport.state.open import FileOpen
-from smbport.wire.change import CompletionFilter
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CreateOption, FileAttribute, FileInfo, FsInfo, InfoType
 from smbport.wire.fscc import (
     FileAllocationInformation,
@@ -109,6 +109,8 @@ async def _set_basic(call: Call, opened: FileOpen, buffer: memoryview) -> None:
         what |= bit if time_ns is not None else 0
     if what:
         opened.report_modified(what)
+    elif wanted.change_time not in _NO_TIMES:  # Windows: a lease on the directory ends even by that
+        opened.tree.share.changes.tell(NotifyAction.MODIFIED, opened.path, 0, opened)
 
 
 def _check_attributes(opened: FileOpen, attributes: int) -> None:

@@ -112,8 +112,6 @@ RULES: Final[dict[int, Rule]] = {
         opened=True,
         payload=lambda r: max(r.input_buffer_length, r.output_buffer_length),
     ),
-    Command.SET_INFO: Rule(
-        SetInfoRequest, set_info, opened=True, changes=True, payload=lambda r: r.buffer_length
-    ),
+    Command.SET_INFO: Rule(SetInfoRequest, set_info, opened=True, changes=True, payload=lambda r: r.buffer_length),
     Command.OPLOCK_BREAK: Rule(BreakAcknowledgment, oplock_break),
 }

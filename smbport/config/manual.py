@@ -29,7 +29,7 @@ DOCS: Final = {
     "server.multichannel": "Whether a client may use several connections for one session, as dialects 3.x can.",
     "server.anonymous": "Whether clients may connect without any name, and then only to `IPC$`.",
     "server.administrators": "These users may take ownership, back up and restore, and read and write audit lists, "
-    "in shares with `acl` `\"nt\"`.",
+    'in shares with `acl` `"nt"`.',
     "server.guest_account": 'The system account (or `"server"`) that guests act as. Without it, there are no guests.',
     "server.guest_on_bad_user": "Whether an unknown user name becomes a guest. A wrong password never does.",
     "server.handle_store": "The file in which opens are remembered that outlive this server. It is made if it is not "

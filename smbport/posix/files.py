@@ -211,9 +211,14 @@ class PosixDirectory(PosixNode):
 
     def __init__(self, fd: int, home: Home, path: str) -> None:
         super().__init__(fd, home)
-        self._path = path  # as it was opened; only to find what links in it point to
+        self._path = path
         self._scan: os._ScandirIterator[str] | None = None
         self._at_end = False
+
+    @property
+    def path(self) -> str:
+        """Where it was when it was opened, from the root of the volume; somebody may have moved it since."""
+        return self._path
 
     def entries(self, limit: int, *, stat: bool = True, wait: bool = False) -> list[Entry]:
         if self._at_end:

@@ -14,7 +14,7 @@ __all__ = ["InotifyMasks", "InotifyWatcher"]
 
 EVENT: Final = Struct("=iIII")  # watch, mask, cookie, length of the name with its padding
 READ_SIZE: Final = 65536
-MAX_EVENT: Final = EVENT.size + 256
+MAX_EVENT: Final = EVENT.size + 512  # names on QNX' Power-Safe file system have up to 510 bytes
 MAX_READS: Final = 128  # more than a whole queue of Linux' default, 16384 events of the greatest length
 
 
@@ -38,13 +38,21 @@ class InotifyWatcher:
     """A `Watcher` over an inotify descriptor, which is non-blocking and from now on belongs to it.
 
     `add(directory, mask)` and `remove(watch)` make the system's calls; their OSErrors come out as they are.
+    `fills`: one read gives as many events as there is room for, so one that leaves room was the last.
     """
 
-    __slots__ = ("_add", "_fd", "_mask", "_masks", "_meanings", "_pair_mask", "_remove", "_watches")
+    __slots__ = ("_add", "_fd", "_fills", "_mask", "_masks", "_meanings", "_pair_mask", "_remove", "_watches")
 
     def __init__(
-        self, fd: int, masks: InotifyMasks, add: Callable[[Directory, int], int], remove: Callable[[int], None]
+        self,
+        fd: int,
+        masks: InotifyMasks,
+        add: Callable[[Directory, int], int],
+        remove: Callable[[int], None],
+        *,
+        fills: bool = True,
     ) -> None:
+        self._fills = fills
         self._fd = fd
         self._masks = masks
         self._add = add
@@ -83,7 +91,7 @@ class InotifyWatcher:
             except BlockingIOError:
                 break
             self._parse(data, events)
-            if len(data) <= READ_SIZE - MAX_EVENT:
+            if self._fills and len(data) <= READ_SIZE - MAX_EVENT:
                 break  # one more would have had room
         return events
 

@@ -6,11 +6,25 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smbport.platform import POWERS, Account, Platform, Powers, Sockets, Volume
+from smbport.posix import poll_loop
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.volume import PosixVolume, find_features, find_umask
 from smbport.posix.walk import Root
 
-__all__ = ["PORT", "PosixPlatform", "PosixPort", "process_account"]
+__all__ = ["PORT", "PosixPlatform", "PosixPort", "check_python", "process_account"]
+
+RELATIVE_TO_DIRECTORIES: Final = frozenset(
+    (os.access, os.link, os.mkdir, os.open, os.readlink, os.rename, os.rmdir, os.stat, os.symlink, os.unlink)
+)
+
+
+def check_python() -> None:
+    """RuntimeError if this Python was built without the *at() calls: by absolute paths, nothing would be contained."""
+    missing = sorted(call.__name__ for call in RELATIVE_TO_DIRECTORIES - os.supports_dir_fd)
+    if missing:
+        raise RuntimeError(f"This Python cannot do relative to a directory: {', '.join(missing)}.")
+    if os.scandir not in os.supports_fd:
+        raise RuntimeError("This Python cannot list an open directory.")
 
 
 def process_account() -> Account:
@@ -50,6 +64,9 @@ class PosixPort:
         return False
 
     def probe(self) -> Platform:
+        check_python()
+        if not poll_loop.has_event_loop():
+            poll_loop.install()
         return PosixPlatform(absent=dict.fromkeys(POWERS, "The plain POSIX port uses nothing that some systems lack."))
 
 

@@ -7,7 +7,21 @@ acts as another account, or keeps DOS attributes.
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from errno import EBUSY, EEXIST, EILSEQ, EINVAL, ELOOP, ENOENT, ENOTSUP, ENXIO
+from errno import (
+    EBUSY,
+    EEXIST,
+    EILSEQ,
+    EINVAL,
+    ELOOP,
+    EMLINK,
+    ENOENT,
+    ENOSYS,
+    ENOTEMPTY,
+    ENOTSUP,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+)
 from hashlib import blake2b
 from itertools import islice
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
@@ -42,6 +56,9 @@ CREATE_FLAGS: Final = {
 }
 LIST: Final = os.O_RDONLY | os.O_DIRECTORY | PLAIN
 NO_LINK: Final = os.O_NOFOLLOW
+
+NO_SECOND_NAME: Final = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EMLINK))
+"""What link() fails with where a file cannot have another name, as on FAT, or where this one has too many."""
 
 NAMES_TO_TRY: Final = 100  # guessed: few directories have no letter in the first hundred names
 EFFECTIVE_IDS: Final = os.access in os.supports_effective_ids
@@ -191,15 +208,20 @@ class PosixVolume:
                 os.close(old_parent)
 
     def rename_exclusive(self, old_parent: int, old: bytes, new_parent: int, new: bytes) -> None:
-        """Rename without replacing.  For a file, a second name is exclusive; a directory can only be looked for."""
-        if S_ISDIR(os.stat(old, dir_fd=old_parent, follow_symlinks=False).st_mode):
-            with suppress(FileNotFoundError):
-                os.stat(new, dir_fd=new_parent, follow_symlinks=False)
-                raise error(EEXIST)
-            os.rename(old, new, src_dir_fd=old_parent, dst_dir_fd=new_parent)
-        else:
-            os.link(old, new, src_dir_fd=old_parent, dst_dir_fd=new_parent, follow_symlinks=False)
-            os.unlink(old, dir_fd=old_parent)
+        """Rename without replacing.  A second name is exclusive; where there can be none, `new` is looked for."""
+        if not S_ISDIR(os.stat(old, dir_fd=old_parent, follow_symlinks=False).st_mode):
+            try:
+                os.link(old, new, src_dir_fd=old_parent, dst_dir_fd=new_parent, follow_symlinks=False)
+            except OSError as reason:
+                if reason.errno not in NO_SECOND_NAME:
+                    raise
+            else:
+                os.unlink(old, dir_fd=old_parent)
+                return
+        with suppress(FileNotFoundError):
+            os.stat(new, dir_fd=new_parent, follow_symlinks=False)
+            raise error(EEXIST)
+        os.rename(old, new, src_dir_fd=old_parent, dst_dir_fd=new_parent)
 
     def link(self, old: str, new: str, *, wait: bool = False) -> None:
         check_wait(wait)
@@ -251,7 +273,7 @@ class PosixVolume:
                 if (found.st_dev, found.st_ino) != key and not (is_link and self._leads_to(encoded, key)):
                     raise error(ENOENT)
                 if directory and not is_link:
-                    os.rmdir(name, dir_fd=parent)
+                    remove_directory(name, parent)
                 else:
                     os.unlink(name, dir_fd=parent)
             finally:
@@ -314,6 +336,14 @@ def open_regular(parent: int, name: bytes, found: os.stat_result, flags: int) ->
         os.close(fd)
         raise error(ENXIO)
     return fd
+
+
+def remove_directory(name: bytes, parent: int) -> None:
+    """Remove an empty directory; for one that is not, POSIX lets systems choose between two errors."""
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except FileExistsError:
+        raise error(ENOTEMPTY) from None
 
 
 def may_pass_sticky(parent: int, name: bytes, uid: int) -> bool:

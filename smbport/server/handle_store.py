@@ -38,12 +38,13 @@ class SqliteHandleStore:
         self._lock = Lock()
         self._path = path
         try:
+            path.touch(mode=0o600)  # what is open is nobody else's business
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
             with ExitStack() as failing:
                 failing.callback(self._database.close)
                 self._prepare()
                 failing.pop_all()
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise OSError(f"handle store {str(path)!r} cannot be used: {error}") from error
 
     def _prepare(self) -> None:

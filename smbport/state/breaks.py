@@ -51,7 +51,7 @@ def _end_disconnected(server: "Server", shared: "SharedFile", contention: Conten
 
     Not if their lease has a connection through another open, which is told as always.  [MS-SMB2] 3.3.4.6, 3.3.4.7
     """
-    for opened in tuple(shared.opens):
+    for opened in server.durable.of_file(shared):
         cache = opened.cache
         if cache is None or opened.durability is None or not opened.durability.is_durable:
             continue

@@ -29,10 +29,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smbport.state.oplocks import HANDLE, WRITE, is_stat_open
 from smbport.wire.status import Status, StatusError
 
 if TYPE_CHECKING:
     from smbport.state.open import FileOpen
+    from smbport.state.sharing import SharedFile
     from smbport.state.tree import Share
 
 __all__ = [
@@ -115,12 +117,13 @@ def resilient_timeout_ns(asked_ms: int) -> int:
 class DurableOpens:
     """Every open with a `Durability`: those that are disconnected, and those whose CREATE may be replayed."""
 
-    __slots__ = ("_by_guid", "_disconnected", "_earliest_ns", "_per_owner", "limit", "limit_per_owner")
+    __slots__ = ("_by_file", "_by_guid", "_disconnected", "_earliest_ns", "_per_owner", "limit", "limit_per_owner")
 
     def __init__(self, limit: int, limit_per_owner: int) -> None:
         self.limit = limit  # of disconnected opens
         self.limit_per_owner = limit_per_owner
         self._disconnected: dict[int, FileOpen] = {}  # by persistent id
+        self._by_file: dict[SharedFile, dict[FileOpen, None]] = {}
         self._per_owner: Counter[str] = Counter()
         self._earliest_ns = 0  # no deadline is before it
         self._by_guid: dict[tuple[bytes, bytes], FileOpen | None] = {}  # (client, create); None: CREATE still runs
@@ -136,6 +139,23 @@ class DurableOpens:
     def knows(self, persistent_id: int) -> bool:
         """Whether this id is a disconnected open's."""
         return persistent_id in self._disconnected
+
+    def of_file(self, shared: "SharedFile") -> "tuple[FileOpen, ...]":
+        """Those of one file."""
+        return tuple(self._by_file.get(shared, ()))
+
+    def check_available(self, shared: "SharedFile", granted_access: int) -> None:
+        """Raises FILE_NOT_AVAILABLE if a persistent open whose client is away must not be disturbed by another one.
+
+        What its lease keeps from happening can wait until the client is back: handles with H, locks with W.  Anything
+        else would come to pass behind its back.  Windows
+        """
+        if is_stat_open(granted_access):
+            return
+        for other in self._by_file.get(shared, ()):
+            kept = HANDLE | WRITE if shared.locks.count(other) else HANDLE
+            if other.is_persistent and (other.lease is None or kept & ~other.caching):
+                raise StatusError(Status.FILE_NOT_AVAILABLE, f"{other.path} waits for {other.session_name}")
 
     # Replay of CREATE ---------------------------------------------------------------------------------------
 
@@ -197,6 +217,7 @@ class DurableOpens:
         durability.deadline_ns = now_ns + durability.timeout_ns
         self._earliest_ns = min(self._earliest_ns, durability.deadline_ns) if self else durability.deadline_ns
         self._disconnected[opened.persistent_id] = opened
+        self._by_file.setdefault(opened.shared, {})[opened] = None
         self._per_owner[durability.owner] += 1
 
     def restore(self, opened: "FileOpen", now_ns: int) -> None:
@@ -232,7 +253,7 @@ class DurableOpens:
         durability = opened.durability
         assert durability is not None
         del self._disconnected[opened.persistent_id]
-        self._leave_owner(durability)
+        self._leave(opened, durability)
         durability.deadline_ns = None
 
     def forget(self, opened: "FileOpen") -> None:
@@ -240,7 +261,7 @@ class DurableOpens:
         self.note_use(opened)
         durability = opened.durability
         if durability is not None and self._disconnected.pop(opened.persistent_id, None) is not None:
-            self._leave_owner(durability)
+            self._leave(opened, durability)
 
     def expired(self, now_ns: int) -> "list[FileOpen]":
         """Those whose time is over, for the caller to close."""
@@ -257,7 +278,10 @@ class DurableOpens:
         self._earliest_ns = min(rest, default=0)
         return over
 
-    def _leave_owner(self, durability: Durability) -> None:
+    def _leave(self, opened: "FileOpen", durability: Durability) -> None:
+        del self._by_file[opened.shared][opened]
+        if not self._by_file[opened.shared]:
+            del self._by_file[opened.shared]
         self._per_owner[durability.owner] -= 1
         if not self._per_owner[durability.owner]:
             del self._per_owner[durability.owner]

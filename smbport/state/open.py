@@ -79,9 +79,8 @@ class FileOpen(Open):
 
     __slots__ = (
         "app_instance", "create_options", "created", "cursor", "delete_on_close", "durability", "early_breaks",
-        "governed", "held",
-        "is_directory", "lease", "lock_sequences", "next_ea", "node", "oplock", "path", "position", "share_access", "shared",
-        "unreported", "watch",
+        "governed", "held", "is_directory", "lease", "lock_sequences", "next_ea", "node", "oplock", "path", "position",
+        "share_access", "shared", "unreported", "watch",
     )  # fmt: skip
 
     shared: "SharedFile"
@@ -201,7 +200,7 @@ class FileOpen(Open):
             changes.report(NotifyAction.MODIFIED, self.path, what, self)
 
     def note_written(self) -> None:
-        """What others than the server do to the file is told apart from this write; who listens hears of it at close."""
+        """What others do to the file is told apart from this write; who listens hears of it at close."""
         changes = self.tree.share.changes
         if changes.posts:
             changes.note(NotifyAction.MODIFIED, self.path, 0, self)

@@ -223,7 +223,7 @@ def _open_share(settings: ShareSettings, platform: Platform) -> Share:
 def _descriptor_name(settings: ShareSettings, platform: Platform) -> str:
     """What the descriptors of a share are stored under.  OSError if the platform cannot."""
     if platform.acl is None:
-        raise OSError(ENOTSUP, f"share {settings.name!r}: acl = \"nt\" is not possible: {platform.absent.get('acl')}")
+        raise OSError(ENOTSUP, f'share {settings.name!r}: acl = "nt" is not possible: {platform.absent.get("acl")}')
     name, names = settings.acl_attribute or platform.acl.names[0], platform.acl.names
     if name not in names:
         known = ", ".join(names)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from smbport.platform import FileKey
-from smbport.state.oplocks import HANDLE, WRITE, Oplocks, is_stat_open
+from smbport.state.oplocks import Oplocks, is_stat_open
 from smbport.state.ranges import RangeLocks
 from smbport.wire.constants import Access, ShareAccess
 from smbport.wire.status import Status, StatusError
@@ -78,7 +78,7 @@ class SharedFile:
         """An open is closed."""
         del self.opens[opened]
         self._count(opened, -1)
-        self.closed_by = opened
+        self.closed_by = None if self.opens else opened
 
     def _count(self, opened: "FileOpen", by: int) -> None:
         access = opened.granted_access
@@ -93,20 +93,6 @@ class SharedFile:
         self.doomed_by = opened
         for other in self.opens:
             other.end_watch(Status.DELETE_PENDING)
-
-    def check_available(self, granted_access: int) -> None:
-        """Raises FILE_NOT_AVAILABLE if a persistent open whose client is away must not be disturbed.
-
-        What its lease keeps from happening can wait until the client is back: handles with H, locks with W.  Anything
-        else would come to pass behind its back.  Windows
-        """
-        if is_stat_open(granted_access):
-            return
-        for other in self.opens:
-            if other.is_disconnected and other.is_persistent:
-                kept = HANDLE | WRITE if self.locks.count(other) else HANDLE
-                if other.lease is None or kept & ~other.caching:
-                    raise StatusError(Status.FILE_NOT_AVAILABLE, f"{other.path} waits for {other.session_name}")
 
     def is_sole(self, opened: "FileOpen") -> bool:
         """Whether all other opens are stat opens or share its lease, so that it may cache as if it were alone."""

@@ -2,8 +2,8 @@
 
 `MemoryPlatform().open_volume(name)` makes the volume `name` on first use, so `smbport serve --share
 data=anything --platform memory` works.  It is a POSIX system in small: inodes with link counts, symbolic links,
-files that live on while open, permission bits, owners, holes.  Extended attributes, cloning and holes are there;
-acting as other accounts is if a table of accounts was given.  Sockets are real ones.
+files that live on while open, permission bits, owners, holes.  Extended attributes, cloning, holes and a watch are
+there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
 
 Same calls, same results: inode numbers are counted, and so is the time, by a clock that moves 100 ns with each
 reading.  Every call does its work at once; none ever raises BlockingIOError.  All is lost with the object.

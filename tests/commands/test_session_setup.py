@@ -244,6 +244,21 @@ def test_a_half_made_session_is_good_for_nothing(wire: Any) -> None:
         assert header.status == Status.USER_SESSION_DELETED
 
 
+@pytest.mark.parametrize("user_is_there", [False, True])
+def test_an_anonymous_session_may_seal_where_a_user_does(new_wire: Callable[..., Any], user_is_there: bool) -> None:
+    """Clients that must seal do so with everything on a connection.  Elsewhere it would be no more than a show."""
+    wire = new_wire(**guests())
+    first = logged_on(wire) if user_is_there else new_peer(wire)
+    peer = first.beside()
+    assert Logon(peer, "").run()[0] == Status.SUCCESS
+    peer.seal = True
+    if user_is_there:
+        assert peer.tree_connect("IPC$")
+        return
+    with pytest.raises(Disconnect):
+        peer.tree_connect("IPC$")
+
+
 def test_an_answer_works_once(wire: Any) -> None:
     """A challenge is good for one answer: a second with the right password is not heard."""
     peer = new_peer(wire)

@@ -132,3 +132,16 @@ def test_errors_come_out(system, watcher):
     watcher = InotifyWatcher(system.reader, MASKS, refuse, system.remove)
     with pytest.raises(OSError, match="full"):
         watcher.add("a directory")
+
+
+def test_a_read_may_give_less_than_there_is(system, monkeypatch):
+    """On a system that gives one event at a time, `take` still gives all that happened."""
+    watcher = InotifyWatcher(system.reader, MASKS, system.add, system.remove, fills=False)
+    watch = watcher.add("a directory")
+    for name in (b"first", b"second"):
+        system.tell(watch, MASKS.create, name, padding=8 - len(name))
+    read, one_event = os.read, struct.calcsize("=iIII") + 8
+    monkeypatch.setattr(inotify.os, "read", lambda fd, size: read(fd, one_event))
+    assert [event.name for event in watcher.take()] == ["first", "second"]
+    monkeypatch.undo()
+    watcher.close()

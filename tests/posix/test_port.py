@@ -49,3 +49,20 @@ def test_what_is_not_there_to_be_shared(tmp_path: Path, monkeypatch):
     with pytest.raises(OSError, match="broken"):
         platform.open_volume(str(tmp_path))
     assert os.listdir("/dev/fd") == before
+
+
+def test_a_python_without_directory_handles_is_refused(monkeypatch):
+    monkeypatch.setattr(os, "supports_fd", os.supports_fd - {os.scandir})
+    with pytest.raises(RuntimeError, match="cannot list an open directory"):
+        PORT.probe()
+    monkeypatch.setattr(os, "supports_dir_fd", os.supports_dir_fd - {os.open, os.link})
+    with pytest.raises(RuntimeError, match="relative to a directory: link, open"):
+        PORT.probe()
+
+
+def test_it_runs_where_trio_has_no_event_loop(monkeypatch):
+    calls = []
+    monkeypatch.setattr(module.poll_loop, "has_event_loop", lambda: False)
+    monkeypatch.setattr(module.poll_loop, "install", lambda: calls.append("install"))
+    PORT.probe()
+    assert calls == ["install"]

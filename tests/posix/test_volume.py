@@ -181,3 +181,40 @@ def test_renaming_a_directory_looks_for_the_new_name(volume, tmp_path: Path):
         volume.rename("dir", "dangling", replace=False, wait=True)
     volume.rename("dir", "new", replace=False, wait=True)
     assert volume.open("new", ACCESS_READ, wait=True).close() is None
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK])
+def test_renaming_where_no_file_has_two_names(volume, tmp_path: Path, monkeypatch, code):
+    def refuse(*args, **keywords):
+        raise OSError(code, "no second name")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for name in ("old", "taken"):
+        (tmp_path / name).write_text(name)
+    with pytest.raises(FileExistsError):
+        volume.rename("old", "taken", replace=False, wait=True)
+    volume.rename("old", "new", replace=False, wait=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"new": "old", "taken": "taken"}
+
+
+def test_renaming_where_the_second_name_fails_otherwise(volume, tmp_path: Path, monkeypatch):
+    def refuse(*args, **keywords):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "old").touch()
+    with pytest.raises(OSError, match="full"):
+        volume.rename("old", "new", replace=False, wait=True)
+    assert os.listdir(tmp_path) == ["old"]
+
+
+@pytest.mark.parametrize("code", [errno.EEXIST, errno.ENOTEMPTY])
+def test_a_directory_that_is_not_empty(volume, tmp_path: Path, monkeypatch, code):
+    def refuse(*args, **keywords):
+        raise OSError(code, "not empty")
+
+    (tmp_path / "dir").mkdir()
+    key = volume.stat("dir", wait=True).key
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with pytest.raises(OSError, match=f"Errno {errno.ENOTEMPTY}]"):
+        volume.remove("dir", key, directory=True, wait=True)

@@ -152,4 +152,3 @@ def test_no_beginning_of_a_value_is_more_than_refused(end):
     except BadStructure:
         return
     pytest.fail("a part was taken for the whole")
-

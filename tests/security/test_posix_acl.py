@@ -62,7 +62,13 @@ def grants(descriptor, uid, gids):
 def test_a_list_is_described_as_the_system_reads_it(values):
     acl = entries(*values)
     descriptor = describe(SystemState(1000, 100, 0o100600, acl))
-    for uid, gids in ((1000, (100,)), (1001, (100, 200)), (1002, (100,)), (1002, (200,)), (1002, (300,)),):
+    for uid, gids in (
+        (1000, (100,)),
+        (1001, (100, 200)),
+        (1002, (100,)),
+        (1002, (200,)),
+        (1002, (300,)),
+    ):
         assert grants(descriptor, uid, gids) == posix_grants(acl, uid, gids)
     assert (descriptor.owner, descriptor.group) == (OWNER, GROUP)
 

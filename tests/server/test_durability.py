@@ -136,8 +136,12 @@ async def test_what_is_persistent_is_there_again(tmp_path):
 
 async def test_what_the_block_raises_comes_out_as_it_is():
     server = new(Settings(shares=(PLAIN, AVAILABLE)))
-    with pytest.raises(ValueError, match="as it is"):
+    opened = open_durably(server, Promise.RESILIENT)
+
+    async def fail() -> None:
         async with keep_durable(server):
-            opened = open_durably(server, Promise.RESILIENT)
             raise ValueError("as it is")
+
+    with pytest.raises(ValueError, match="as it is"):
+        await fail()
     assert opened.closed

@@ -74,6 +74,11 @@ def test_a_record_comes_back_as_it_was(path, record):
     store.close()
 
 
+def test_it_is_private(store, path):
+    save(store, RECORD)
+    assert {found.stat().st_mode & 0o777 for found in path.parent.glob("handles*")} == {0o600}
+
+
 def test_it_may_not_block_the_event_loop(store):
     with pytest.raises(BlockingIOError):
         store.save(batch())

@@ -28,7 +28,9 @@ def test_another_client_takes_it_over(world, opened):
 
 
 @pytest.mark.parametrize(
-    "how", [{"client": OLD_CLIENT}, {"app": OTHER_APP}, {"share": "more"}, {"path": "other"}], ids=lambda how: [*how][0]
+    "how",
+    [{"client": OLD_CLIENT}, {"app": OTHER_APP}, {"share": "more"}, {"path": "other"}],
+    ids=lambda how: next(iter(how)),
 )
 def test_nothing_to_take_over(world, opened, how):
     assert find(world, **how) == []

@@ -15,7 +15,7 @@ from smbport.state.durable import (
 )
 from smbport.state.leases import Lease
 from smbport.state.oplocks import HANDLE, READ, WRITE
-from smbport.wire.constants import OplockLevel
+from smbport.wire.constants import Access, OplockLevel
 from smbport.wire.status import Status, StatusError
 
 SECOND = 1_000_000_000
@@ -237,6 +237,7 @@ def test_the_second_version_takes_what_the_first_made_by_a_guid_of_zeroes(durabl
 
 
 LEASED = {"lease_key": KEY}
+PERSISTENT = {"promise": Promise.PERSISTENT}
 REFUSALS = {
     "another id": ({}, {"persistent_id": 9}, Status.OBJECT_NAME_NOT_FOUND),
     "another create guid": ({}, {"create_guid": OTHER_GUID}, Status.OBJECT_NAME_NOT_FOUND),
@@ -292,6 +293,46 @@ def test_nobody_gets_what_is_connected_or_closed(world, durable, disconnected):
         with pytest.raises(StatusError) as refusal:
             durable.find(wish(opened))
         assert refusal.value.status == Status.OBJECT_NAME_NOT_FOUND
+
+
+# Others, while the client is away -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "locked", "free"),
+    [
+        (READ | HANDLE, False, True),
+        (READ | HANDLE, True, False),
+        (READ | WRITE | HANDLE, True, True),
+        (READ | WRITE, False, False),
+        (None, False, False),
+    ],
+)
+def test_what_a_lease_does_not_cover_is_not_available(world, durable, state, locked, free):
+    opened = world.open(world.tree(world.session()))
+    if state is not None:
+        lease = Lease(opened.shared, CLIENT, KEY, version=2, epoch=1, parent_key=None)
+        world.server.leases.join(lease, opened)
+        opened.shared.oplocks.grant_lease(lease, state, first=True, sole=True, locked=False)
+    opened.durability = durability(Promise.PERSISTENT)
+    if locked:
+        assert opened.shared.locks.try_lock(opened, 0, 1, exclusive=True)
+    durable.check_available(opened.shared, Access.READ_DATA)
+    assert durable.of_file(opened.shared) == ()
+    opened.tree.session.lose()
+    assert durable.of_file(opened.shared) == (opened,)
+    durable.check_available(opened.shared, Access.READ_ATTRIBUTES)
+    if free:
+        durable.check_available(opened.shared, Access.READ_DATA)
+    else:
+        with pytest.raises(StatusError, match="file waits for ann") as refusal:
+            durable.check_available(opened.shared, Access.READ_DATA)
+        assert refusal.value.status == Status.FILE_NOT_AVAILABLE
+
+
+def test_only_what_is_persistent_is_so_well_kept(durable, disconnected):
+    opened = disconnected(Promise.RESILIENT)
+    durable.check_available(opened.shared, Access.READ_DATA)
 
 
 # Time ---------------------------------------------------------------------------------------------------------------

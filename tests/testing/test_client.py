@@ -1,21 +1,21 @@
 """The client that tests and benchmarks are made with: honest, and not to be fooled."""
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from smbport.state.settings import Settings, ShareSettings
-from smbport.testing.client import Client, DirectLink, SocketLink
+from smbport.testing.client import Client, DirectLink
 from smbport.testing.direct import DirectConnection, new_server
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
-from smbport.wire.break_ import OplockBreakNotification
+from smbport.wire.break_ import LeaseBreakNotification, OplockBreakNotification
 from smbport.wire.constants import (
     Access,
     Cipher,
     Command,
+    ContextTag,
     CreateDisposition,
     CreateOption,
     FileInfo,
@@ -24,6 +24,7 @@ from smbport.wire.constants import (
     SigningAlgorithm,
 )
 from smbport.wire.create import CreateRequest, pack_create_request
+from smbport.wire.create_contexts import LeaseContextV2, LeaseState
 from smbport.wire.echo import EchoRequest
 from smbport.wire.fscc import FileEndOfFileInformation
 from smbport.wire.fscc_directory import parse_directory_entries
@@ -33,6 +34,7 @@ from smbport.wire.session import LogoffRequest
 from smbport.wire.status import Status, StatusError
 
 ECHO = EchoRequest().pack()
+KEY = bytes(range(16))
 
 
 def new(**settings: Any) -> Any:
@@ -289,43 +291,25 @@ def test_breaks(busy: bool) -> None:
     assert other.finish(message_id)[0].status == Status.SUCCESS
 
 
-# Links --------------------------------------------------------------------------------------------------------------
-
-
-def test_frames_over_a_socket() -> None:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        link = SocketLink(ours)
-        link.send(b"request")
-        assert theirs.recv(100) == b"\0\0\0\x07request"
-        theirs.sendall(b"\0\0\0\x05reply\0\0\0\x00\0\0\0\x04mo")
-        assert link.receive() == b"reply"
-        assert link.receive() == b""
-        theirs.sendall(b"re")
-        assert link.receive() == b"more"
-        link.close()
-        assert theirs.recv(100) == b""
-
-
-@pytest.mark.parametrize("last_words", [b"", b"\0\0", b"\0\0\0\x05", b"\0\0\0\x05rep"])
-def test_a_server_that_hangs_up(last_words: bytes) -> None:
-    ours, theirs = socket.socketpair()
-    link = SocketLink(ours)
-    theirs.sendall(last_words)
-    theirs.close()
-    with pytest.raises(ConnectionResetError):
-        link.receive()
-    link.close()
-
-
-def test_connecting() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        link = SocketLink.connect("127.0.0.1", listener.getsockname()[1])
-        accepted, _ = listener.accept()
-        with accepted:
-            link.send(b"x")
-            assert accepted.recv(10) == b"\0\0\0\x01x"
-            link.close()
+def test_leases() -> None:
+    server = new()
+    holder, other = connect(server), connect(server)
+    tree, other_tree = holder.tree_connect("s"), other.tree_connect("s")
+    everything = LeaseState.READ_CACHING | LeaseState.HANDLE_CACHING | LeaseState.WRITE_CACHING
+    asked = LeaseContextV2(lease_key=KEY, lease_state=everything, epoch=5)
+    held = holder.create(
+        tree, "f", access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE, oplock=OplockLevel.LEASE,
+        contexts=[(ContextTag.LEASE, asked.pack())],
+    )  # fmt: skip
+    assert held.lease == LeaseContextV2(lease_key=KEY, lease_state=everything, epoch=6)
+    with pytest.raises(StatusError) as refused:
+        holder.acknowledge_lease_break(tree, KEY, 0)
+    assert refused.value.status == Status.UNSUCCESSFUL
+    opened = other.create(other_tree, "f", access=Access.GENERIC_READ)  # the time for an answer runs out
+    assert (opened.oplock_level, opened.lease) == (0, None)
+    notification = holder.wait_for_break()
+    assert isinstance(notification, LeaseBreakNotification)
+    assert (notification.lease_key, notification.new_lease_state) == (KEY, everything & ~LeaseState.WRITE_CACHING)
 
 
 def test_closing_a_direct_link_ends_the_session() -> None:

@@ -250,18 +250,15 @@ def test_its_answer_comes_with_the_next_frame_too(waiting: tuple[Client, FileId,
     assert [header.command for header in headers] == [Command.ECHO, Command.LOCK]
 
 
-def test_it_may_have_to_wait_again(waiting: tuple[Client, FileId, Client, Header]) -> None:
-    """Somebody was quicker when the range became free.  The client is told of the wait once."""
+def test_it_waits_in_a_queue(waiting: tuple[Client, FileId, Client, Header]) -> None:
     holder, held, waiter, _ = waiting
-    quicker = make(holder, held.tree_id, "f")
-    send(holder, lock(holder, quicker))
+    later = make(holder, held.tree_id, "f")
+    [told] = send(holder, lock(holder, later))
+    assert told.status == Status.PENDING
     holder.close(held)
-    connection = connection_of(waiter)
-    assert connection.resume() == []
-    assert len(connection.waiting) == 1
-    holder.close(quicker)
-    [frame] = connection.resume()
+    [frame] = connection_of(waiter).resume()
     assert Header.unpack_from(frame).status == Status.SUCCESS
+    assert len(connection_of(holder).waiting) == 1
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

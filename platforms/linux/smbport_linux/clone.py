@@ -1,10 +1,11 @@
 """Copying inside the kernel: blocks are shared where the file system can, else the page cache is copied."""
 
 import os
-from errno import EBADF, EIO, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, ETXTBSY, EXDEV
+from errno import EIO, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, ETXTBSY, EXDEV
 from typing import Final
 
 from smbport.platform import File
+from smbport.posix.data import descriptor
 from smbport.posix.files import check_wait
 from smbport.posix.walk import error
 from smbport_linux.calls import clone_range
@@ -44,13 +45,6 @@ class LinuxClone:
         except OSError as reason:
             # Swap files cannot share; ENOTTY is a file system that has never heard of it.
             raise error(EOPNOTSUPP if reason.errno in (ENOTTY, ETXTBSY) else reason.errno or EIO) from None
-
-
-def descriptor(file: File) -> int:
-    fd = file.fileno()
-    if fd < 0:
-        raise error(EBADF)
-    return fd
 
 
 def why_no_clone() -> str | None:

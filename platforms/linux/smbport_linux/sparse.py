@@ -1,13 +1,12 @@
 """Holes: fallocate makes them, lseek finds them."""
 
 import os
-from errno import ENXIO
 from typing import Final
 
 from smbport.platform import File
+from smbport.posix.data import descriptor, find_data_ranges
 from smbport.posix.files import check_wait
 from smbport_linux.calls import punch_hole, zero_range
-from smbport_linux.clone import descriptor
 
 __all__ = ["HOLE_FILE_SYSTEMS", "LinuxSparse", "why_no_sparse"]
 
@@ -33,21 +32,7 @@ class LinuxSparse:
         self, file: File, offset: int, length: int, *, limit: int, wait: bool = False
     ) -> list[tuple[int, int]]:
         check_wait(wait)
-        fd = descriptor(file)
-        found: list[tuple[int, int]] = []
-        end = offset + length
-        while offset < end and len(found) < limit:
-            try:
-                start = os.lseek(fd, offset, os.SEEK_DATA)
-                if start >= end:
-                    break
-                offset = os.lseek(fd, start, os.SEEK_HOLE)
-            except OSError as reason:
-                if reason.errno != ENXIO:
-                    raise
-                break  # no data behind `offset`, or the file was cut in this moment
-            found.append((start, min(offset, end) - start))
-        return found
+        return find_data_ranges(descriptor(file), offset, length, limit)
 
 
 def why_no_sparse() -> str | None:

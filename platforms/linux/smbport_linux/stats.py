@@ -1,7 +1,6 @@
 """States of files: by statx, which knows the time of birth, and with the marks from `user.DOSATTRIB`."""
 
 import os
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,16 +21,11 @@ from smbport_linux.calls import (
     statx,
 )
 
-__all__ = [
-    "MarkCache", "add_marks", "read_entry_marks", "read_entry_states", "read_marks", "read_open_state", "tells_birth",
-]  # fmt: skip
+__all__ = ["read_entry_marks", "read_entry_states", "read_marks", "read_open_state", "tells_birth"]
 
 unpack: Final = STATX_FIELDS.unpack_from
 makedev: Final = os.makedev
 new_tuple: Final = tuple.__new__  # half the price of calling FileKey, and this is done for each entry of a listing
-
-CACHED_MARKS: Final = 16384  # about 5 MB
-SETTLED_NS: Final = 100_000_000  # many ticks of the coarsest clock (10 ms) by which kernels stamp changes
 
 
 def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer) -> Stat:
@@ -78,37 +72,6 @@ def tells_birth(fd: int) -> bool:
     if statx(fd, b"", AT_EMPTY_PATH, STATX_WANTED, buffer):
         raise failure()
     return bool(unpack(buffer)[0] & STATX_BTIME)
-
-
-class MarkCache:
-    """Marks of files that did not change since they were read.
-
-    Setting an attribute moves the time of change.  But two changes within one tick of the kernel's clock leave
-    the same time, so what is read right after a change is not kept: the second may still come.
-    """
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[FileKey, tuple[int, Marks]] = {}
-
-    def find(self, stat: Stat) -> Marks | None:
-        """What was read when the file was as it is now."""
-        known = self._known.get(stat.key)
-        return known[1] if known is not None and known[0] == stat.change_ns else None
-
-    def keep(self, stat: Stat, marks: Marks) -> None:
-        """Remember marks that were read after `stat`."""
-        if time.time_ns() - stat.change_ns > SETTLED_NS:
-            if len(self._known) >= CACHED_MARKS:
-                self._known.clear()
-            self._known[stat.key] = (stat.change_ns, marks)
-
-
-def add_marks(stat: Stat, marks: Marks) -> None:
-    stat.dos_attributes = marks.dos_attributes
-    if marks.birth_ns is not None:
-        stat.birth_ns = marks.birth_ns
 
 
 def read_marks(target: int | str | bytes, *, follow: bool = True) -> Marks:

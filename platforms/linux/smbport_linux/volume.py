@@ -13,6 +13,7 @@ from typing import Final
 from smbport.platform import ACCESS_READ, Account, Directory, Features, File, Kind, Space, Stat, Volume
 from smbport.posix.dosattrib import ATTRIBUTE_NAME, Marks, pack_marks
 from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.marks import MARKED_KINDS, MarkCache, add_marks
 from smbport.posix.volume import CREATE_FLAGS, LIST, OPEN_FLAGS, PosixVolume, find_features, may_pass_sticky
 from smbport.posix.walk import Root, Walker, check_path, error
 from smbport_linux.beneath import Opener, knows_cached_names
@@ -23,21 +24,12 @@ from smbport_linux.identity import Rights
 from smbport_linux.inline import LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
 from smbport_linux.mounts import find_file_system
 from smbport_linux.sparse import HOLE_FILE_SYSTEMS
-from smbport_linux.stats import (
-    MarkCache,
-    add_marks,
-    read_entry_marks,
-    read_entry_states,
-    read_marks,
-    read_open_state,
-    tells_birth,
-)
+from smbport_linux.stats import read_entry_marks, read_entry_states, read_marks, read_open_state, tells_birth
 
 __all__ = ["LinuxVolume", "find_linux_features"]
 
 PATH_ONLY: Final = os.O_PATH | os.O_CLOEXEC
 CASELESS_FILE_SYSTEMS: Final = frozenset(("exfat", "msdos", "vfat"))  # also where no name is there to tell
-MARKED_KINDS: Final = (Kind.FILE, Kind.DIRECTORY)  # Linux allows user attributes on nothing else
 
 
 class LinuxVolume(PosixVolume):

@@ -168,9 +168,8 @@ class World:
         answer.durable = ContextTag.DURABLE_REQUEST in answer.contexts
         granted = answer.contexts.get(ContextTag.DURABLE_REQUEST_V2)
         answer.v2 = DurableHandleResponseV2.unpack_from(granted) if granted is not None else None
-        answer.lease = "".join(
-            x for x, bit in BITS.items() if answer.file.lease and answer.file.lease.lease_state & bit
-        )
+        state = answer.file.lease.lease_state if answer.file.lease is not None else 0
+        answer.lease = "".join(letter for letter, bit in BITS.items() if state & bit)
         return answer
 
     def lock(self, peer: Any, file: FileId, *elements: tuple[int, int, int], sequence: int = 0) -> str:

@@ -75,6 +75,11 @@ def test_it_must_be_negotiated(available: Any, dialect: int, offers: bool, grant
     assert (open_persistently(available, peer).v2 is not None) is granted
 
 
+def test_without_a_store_nothing_persists(available: Any) -> None:
+    available.server.handle_store = None
+    assert open_persistently(available, available.come()).v2 is None
+
+
 def test_writes_are_on_the_disk_before_they_are_answered(available: Any) -> None:
     peer = available.come()
     file = open_persistently(available, peer).file
@@ -207,10 +212,13 @@ def test_two_opens_with_one_lease_and_one_with_another(available: Any) -> None:
     peer = available.come()
     guids = [bytes([number]) * 16 for number in (11, 12, 13)]
     leases = [available.lease("RH"), available.lease("RH"), available.lease("RH", OTHER_KEY)]
-    files = [open_persistently(available, peer, "f", lease, guid=guid).file for guid, lease in zip(guids, leases)]
+    files = [
+        open_persistently(available, peer, "f", lease, guid=guid).file
+        for guid, lease in zip(guids, leases, strict=True)
+    ]
     available.die_and_live_again()
     again = available.come()
-    for file, guid, lease in zip(files, guids, leases):
+    for file, guid, lease in zip(files, guids, leases, strict=True):
         assert reopen(available, again, file, lease, guid=guid).lease == "RH"
     assert len(available.server.leases) == 2
 

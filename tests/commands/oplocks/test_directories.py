@@ -86,6 +86,14 @@ def set_times(peer, **lease):
     peer.set_info(peer.lease(FILE, "R", "d\\f", **lease), FileInfo.BASIC, times.pack())
 
 
+def set_change_time(peer, **lease):
+    """Not that it changes anything here."""
+    times = FileBasicInformation(
+        creation_time=0, last_access_time=0, last_write_time=0, change_time=1 << 56, file_attributes=0
+    )
+    peer.set_info(peer.lease(FILE, "R", "d\\f", **lease), FileInfo.BASIC, times.pack())
+
+
 def write_and_close(peer, **lease):
     file = peer.lease(FILE, "R", "d\\f", **lease)
     peer.write(file, 0, b"data")
@@ -93,7 +101,8 @@ def write_and_close(peer, **lease):
 
 
 CHANGES = [
-    make, make_directory, overwrite, delete, rename, move_out, move_in, link, set_size, set_times, write_and_close,
+    make, make_directory, overwrite, delete, rename, move_out, move_in, link, set_size, set_times, set_change_time,
+    write_and_close,
 ]  # fmt: skip
 
 

@@ -169,6 +169,16 @@ def test_a_key_in_use_opens_no_other_file_and_breaks_nothing(world, refused, dis
     assert world.memory.open_handles == 2
 
 
+def test_a_key_that_is_taken_meanwhile_is_not_shared(world):
+    one = world.peer()
+    again = world.peer(like=one)
+    one.close(one.open())
+    world.faults.do_before("resize", lambda: again.lease(1, "RH", "g"))
+    file = one.lease(1, "RWH", disposition=CreateDisposition.OVERWRITE)
+    assert (file.oplock_level, file.lease) == (NONE, None)
+    assert is_state(again.lease(1, "", "g"), "RH")
+
+
 def test_a_key_is_free_again_after_the_last_close(world):
     peer = world.peer()
     files = [peer.lease(1, "R"), peer.lease(1, "")]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from smbport.platform import POWERS, Platform, Port
+from smbport.posix import interfaces as posix_interfaces
 from smbport_linux import PORT, calls, interfaces
 from smbport_linux import platform as linux_platform
 from smbport_linux.interfaces import find_interfaces
@@ -122,7 +123,7 @@ def test_interfaces(monkeypatch):
         def __init__(self, isup, speed):
             self.isup, self.speed = isup, speed
 
-    inet, inet6, packet = interfaces.socket.AF_INET, interfaces.socket.AF_INET6, 17
+    inet, inet6, packet = posix_interfaces.socket.AF_INET, posix_interfaces.socket.AF_INET6, 17
     addresses = {
         "lo": [Address(inet, "127.0.0.1"), Address(inet6, "::1")],
         "eth0": [
@@ -134,9 +135,9 @@ def test_interfaces(monkeypatch):
         "down": [Address(inet, "192.0.2.2")],
     }
     states = {"lo": State(True, 0), "eth0": State(True, 10000), "down": State(False, 0), "bare": State(True, 0)}
-    monkeypatch.setattr(interfaces.psutil, "net_if_addrs", lambda: addresses)
-    monkeypatch.setattr(interfaces.psutil, "net_if_stats", lambda: states)
-    monkeypatch.setattr(interfaces.socket, "if_nametoindex", {"lo": 1, "eth0": 2}.__getitem__)
+    monkeypatch.setattr(posix_interfaces.psutil, "net_if_addrs", lambda: addresses)
+    monkeypatch.setattr(posix_interfaces.psutil, "net_if_stats", lambda: states)
+    monkeypatch.setattr(posix_interfaces.socket, "if_nametoindex", {"lo": 1, "eth0": 2}.__getitem__)
     assert [(each.index, each.address, each.speed) for each in find_interfaces()] == [
         (2, "192.0.2.1", 10_000_000_000),
         (2, "2001:db8::1", 10_000_000_000),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from smbport.platform import ACCESS_NONE, ACCESS_READ, FileKey, Kind, Stat
+from smbport.platform import ACCESS_NONE, ACCESS_READ, Kind
+from smbport.posix import marks as posix_marks
 from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, pack_marks, parse_marks
 from smbport_linux import stats
-from smbport_linux.stats import CACHED_MARKS, SETTLED_NS, MarkCache, read_entry_marks, read_open_state
+from smbport_linux.stats import read_entry_marks, read_open_state
 from smbport_linux.volume import LinuxVolume
 
 VERSION_5 = bytes.fromhex("000005000500000011000000220000000000c0b9b5cfda01")
@@ -20,10 +21,6 @@ VERSION_5 = bytes.fromhex("000005000500000011000000220000000000c0b9b5cfda01")
 def marks(volume: LinuxVolume) -> None:
     if not volume.features.stores_marks:
         pytest.skip(f"{volume.features.file_system} keeps no user attributes")
-
-
-def state(inode: int, change_ns: int) -> Stat:
-    return Stat(FileKey(1, inode), Kind.FILE, 0, 0, 1, 0o600, 0, 0, 0, 0, change_ns, 0, None)
 
 
 def test_a_state_is_what_python_says(share: Path):
@@ -53,7 +50,7 @@ def test_birth_time(volume: LinuxVolume, share: Path):
     (share / "file").touch()
     os.utime(share / "file", ns=(10**18, 10**18))
     found = volume.stat("file", wait=True)
-    assert before - SETTLED_NS < found.birth_ns <= found.change_ns
+    assert before - posix_marks.SETTLED_NS < found.birth_ns <= found.change_ns
     with closing(volume.open("", ACCESS_READ, wait=True)) as top, closing(volume.open("file", 0, wait=True)) as file:
         assert top.entries(5, wait=True)[0].stat == file.stat() == found
 
@@ -95,30 +92,8 @@ def test_marks_that_others_change_are_seen(volume: LinuxVolume, share: Path):
         assert file.stat().dos_attributes is None
 
 
-def test_the_cache_keeps_what_has_settled(monkeypatch):
-    now_ns = 10**18
-    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
-    cache, marks = MarkCache(), Marks(2, None)
-    cache.keep(state(1, now_ns - SETTLED_NS), marks)
-    assert cache.find(state(1, now_ns - SETTLED_NS)) is None
-    cache.keep(state(1, now_ns - SETTLED_NS - 1), marks)
-    assert cache.find(state(1, now_ns - SETTLED_NS - 1)) == marks
-    assert cache.find(state(1, now_ns - SETTLED_NS)) is None  # changed since
-    assert cache.find(state(2, now_ns - SETTLED_NS - 1)) is None
-
-
-def test_the_cache_is_bounded():
-    cache = MarkCache()
-    for inode in range(CACHED_MARKS):
-        cache.keep(state(inode, 0), NO_MARKS)
-    assert cache.find(state(0, 0)) is not None
-    cache.keep(state(CACHED_MARKS, 0), NO_MARKS)
-    assert cache.find(state(0, 0)) is None
-    assert cache.find(state(CACHED_MARKS, 0)) is not None
-
-
 def test_settled_marks_are_not_read_again(volume: LinuxVolume, share: Path, monkeypatch):
-    monkeypatch.setattr(stats, "SETTLED_NS", -(1 << 62))
+    monkeypatch.setattr(posix_marks, "SETTLED_NS", -(1 << 62))
     (share / "file").touch()
     os.setxattr(share / "file", ATTRIBUTE_NAME, VERSION_5)
     with closing(volume.open("file", ACCESS_READ, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
