@@ -1,0 +1,66 @@
+"""QNX: the plain POSIX parts, and what this system adds to them."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from smbport.platform import Volume
+from smbport.posix.port import PosixPlatform
+from smbport.posix.sockets import PosixSockets
+from smbport.posix.volume import PosixVolume, find_features
+from smbport.posix.walk import Root
+from smbport_qnx.calls import Calls
+from smbport_qnx.interfaces import find_interfaces
+from smbport_qnx.watch import QnxWatch, why_no_watch
+from smbport_qnx.zerocopy import QnxZeroCopy, why_no_zero_copy
+
+__all__ = ["ABSENT", "QnxPlatform", "probe"]
+
+ABSENT: Final = {
+    "acl": "QNX has nowhere to keep a descriptor; this port uses the mode bits, and leaves lists of Power-Safe alone.",
+    "attributes": "QNX has no extended attributes.",
+    "streams": "QNX has no named streams.",
+    "identity": "QNX has credentials for a whole process only, not for a thread.",
+    "clone": "QNX has no call that copies data from file to file.",
+    "sparse": "QNX documents no way to make holes or to find them.",
+    "snapshots": "The snapshots of Power-Safe file systems cannot be looked into.",
+    "leases": "QNX does not tell local programs about oplocks.",
+    "kernel": "QNX has no SMB server in its kernel.",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class QnxPlatform(PosixPlatform):
+    """A probed QNX."""
+
+    name: str = "qnx"
+    calls: Calls
+
+    def open_volume(self, path: str) -> Volume:
+        root = Root(path)
+        try:
+            features = find_features(root)
+            file_system = self.find_file_system(root.fd) or features.file_system
+            return PosixVolume(root, replace(features, file_system=file_system), self.umask)
+        except OSError:
+            root.close()
+            raise
+
+    def find_file_system(self, fd: int) -> str:
+        """The name of a file system; "" if it cannot be found out."""
+        try:
+            return self.calls.file_system(fd)
+        except OSError:
+            return ""
+
+
+def probe(calls: Calls) -> QnxPlatform:
+    """Decide each power by trying it."""
+    reasons = {"zero_copy": why_no_zero_copy(), "watch": why_no_watch(calls)}
+    return QnxPlatform(
+        calls=calls,
+        sockets=PosixSockets(partial(find_interfaces, calls)),
+        zero_copy=None if reasons["zero_copy"] else QnxZeroCopy(),
+        watch=None if reasons["watch"] else QnxWatch(calls),
+        absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
+    )
