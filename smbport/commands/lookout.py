@@ -100,15 +100,24 @@ async def attend_watched(call: Call, opened: FileOpen, *, tree: bool) -> None:
     try:
         lookout.attend(share, opened.path, opened.directory)
         if tree:
-            room = lookout.room() + 1  # itself is watched already
-            found = await blocking(scan_tree, lookout.start(), share.volume, opened.path, room)
-            lookout.scanned(share, found, tell=False)
-            if len(found) >= room:
-                raise OSError(ENOSPC, "limits.watched_directories")
+            await _attend_tree(lookout, opened)
     except OSError as error:
         _complain(lookout, opened, error)
     if opened.closed:
         raise StatusError(Status.FILE_CLOSED)
+
+
+async def _attend_tree(lookout: Lookout, opened: FileOpen) -> None:
+    share = opened.tree.share
+    room = lookout.room() + 1  # itself is watched already
+    noted = lookout.begin_scan()
+    try:
+        found = await blocking(scan_tree, lookout.start(), share.volume, opened.path, room)
+        lookout.scanned(share, found, noted, tell=False)
+    finally:
+        lookout.end_scan(noted)
+    if len(found) >= room:
+        raise OSError(ENOSPC, "limits.watched_directories")
 
 
 def scan_tree(watcher: Watcher, volume: Volume | None, path: str, room: int, *, wait: bool = False) -> list[Scanned]:

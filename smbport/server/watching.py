@@ -49,11 +49,12 @@ async def _listen(lookout: Lookout, descriptor: int) -> None:
 async def _scan(lookout: Lookout, wish: TreeWish, threads: trio.CapacityLimiter) -> None:
     """Attend a directory that has come into a watched tree, and those below it."""
     assert lookout.watcher is not None
-    step = lookout.begin()
+    step, noted = lookout.begin(), lookout.begin_scan()
     try:
         scan = partial(scan_tree, lookout.watcher, wish.share.volume, wish.path, lookout.room(), wait=True)
         found = await trio.to_thread.run_sync(scan, limiter=threads)
         lookout.resume(step)
-        lookout.scanned(wish.share, found, tell=wish.tell)
+        lookout.scanned(wish.share, found, noted, tell=wish.tell)
     finally:
+        lookout.end_scan(noted)
         lookout.end(step)

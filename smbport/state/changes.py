@@ -116,14 +116,14 @@ class Changes:
             for listener in [listener for same in listeners.values() for listener in same]:
                 listener.lost()
 
-    def lose(self, path: str) -> None:
-        """Something may have happened in the directory `path`."""
+    def lose(self, path: str, *, above: bool) -> None:
+        """Something may have happened in the directory `path`; `above` if those who listen to trees must know."""
         for listener in tuple(self._direct.get(path, ())):
             listener.lost()
         while True:
             for listener in tuple(self._trees.get(path, ())):
                 listener.lost()
-            if not path:
+            if not path or not above:
                 return
             path = path.rpartition("/")[0]
 

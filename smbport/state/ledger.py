@@ -4,6 +4,7 @@
     ledger.hear(events, now_ns)                 the platform's news, own and foreign
     ledger.resume(step)                         the step is over; what follows is about what it did
     ledger.note(7, "name", teller, ARRIVALS)    the server has done it itself, and `teller` knows already
+    ledger.excuse(7, MOVED, teller)             `teller` looks at this directory since now
     ledger.end(step)
     ledger.take(now_ns)                         what nobody needs to be asked about any more
 
@@ -101,6 +102,12 @@ class Ledger:
             heard.tellers.add(teller)
             found = True
         return found
+
+    def excuse(self, watch: int, what: int, teller: Hashable) -> None:
+        """What the directory itself has suffered so far means nothing to `teller`, who knows it only now."""
+        for heard in self._by_name.get((watch, ""), ()):
+            if heard.event.what == what:
+                heard.tellers.add(teller)
 
     def _since(self, candidates: list[Heard]) -> list[Heard]:
         """Those heard since the change began, the likeliest first: here the last, of a step the first."""

@@ -16,7 +16,7 @@ The platform may know a directory under several paths, of several shares: then e
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from errno import ENOSPC
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from smbport.state.sharing import SharedFile
     from smbport.state.tree import Share
 
-__all__ = ["Lookout", "Post", "Scanned", "TreeWish"]
+__all__ = ["Lookout", "Noted", "Post", "Scanned", "TreeWish"]
 
 IDLE: Final = 1024  # directories that nobody needs and that are still watched (guessed)
 PASSING: Final = ".smbport-"  # names that live for a moment, inside of one change of ours
@@ -67,6 +67,15 @@ class Scanned(NamedTuple):
     names: list[tuple[str, bool]]
 
 
+class Noted(NamedTuple):
+    """What the server did while a scan ran, which may have attended the directory before it was known here."""
+
+    share: "Share"
+    action: int
+    path: str
+    what: int
+
+
 class Post:
     """A watched directory, by the path that it has in one share."""
 
@@ -89,8 +98,8 @@ class Lookout:
     """All that one server watches."""
 
     __slots__ = (
-        "_by_number", "_idle", "_ledger", "_limit", "_needs", "_posts", "_server", "_trees", "complained", "news",
-        "watcher", "wishes",
+        "_by_number", "_idle", "_ledger", "_limit", "_needs", "_posts", "_scans", "_server", "_trees", "complained",
+        "news", "watcher", "wishes",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -101,6 +110,7 @@ class Lookout:
         self._by_number: dict[int, list[Post]] = {}
         self._needs: Counter[tuple[Share, str]] = Counter()  # listeners
         self._trees: Counter[tuple[Share, str]] = Counter()  # those of them that listen to trees
+        self._scans: list[list[Noted]] = []  # of each scan that runs, what was noted meanwhile
         self._idle: dict[Post, None] = {}  # those that nobody needs, the longest idle first
         self.watcher: Watcher | None = None  # once there is something to watch
         self.complained = False  # once is enough
@@ -150,8 +160,9 @@ class Lookout:
             if known.number == number:
                 known.doubtful = False
                 return known
-            self._lose(known)  # another directory has that name now
+            self._lose(known, above=False)  # another directory has that name now, and that was told
         post = self._posts[share, path] = Post(share, path, number)
+        self._ledger.excuse(number, WatchChange.MOVED, post)  # a scan saw it at this path
         self._by_number.setdefault(number, []).append(post)
         share.changes.posts += 1
         self._settle(post)
@@ -264,6 +275,8 @@ class Lookout:
     def note(self, share: "Share", action: int, path: str, what: int, by: "FileOpen | None") -> None:
         """The server changed something itself, and Changes tells of it."""
         self.listen()
+        for noted in self._scans:
+            noted.append(Noted(share, action, path, what))
         directory, _, name = path.rpartition("/")
         post = self.find(share, directory)
         moves = _MOVES.get(action, ())
@@ -332,11 +345,28 @@ class Lookout:
         """How many directories a scan may attend."""
         return max(self._limit - len(self), 0)
 
-    def scanned(self, share: "Share", found: Iterable[Scanned], *, tell: bool) -> None:
-        """A scan is over; it attended these, and what it found in them is new if it is to be told."""
+    def begin_scan(self) -> list[Noted]:
+        """A scan begins; `end_scan` must follow."""
+        noted: list[Noted] = []
+        self._scans.append(noted)
+        return noted
+
+    def end_scan(self, noted: list[Noted]) -> None:
+        """A scan is over, well or not."""
+        self._scans = [other for other in self._scans if other is not noted]
+
+    def scanned(self, share: "Share", found: Iterable[Scanned], noted: Sequence[Noted], *, tell: bool) -> None:
+        """A scan attended these, and what it found in them is new if it is to be told."""
         self.listen()
+        ours = [each for each in noted if each.share is share]
+        gone = [each.path for each in ours if each.what & OF_DIRECTORY and _MOVES.get(each.action) is DEPARTURES]
         for directory in found:
+            if any((directory.path + "/").startswith(path + "/") for path in gone):
+                continue  # what has the path now, if anything, is found by a scan of its own
             post = self.enter(share, directory.path, directory.number)
+            for each in ours:
+                if each.path.rpartition("/")[0] == directory.path:
+                    self._ledger.note(post.number, each.path.rpartition("/")[2], post, _MOVES.get(each.action, ()))
             for name, is_directory in directory.names if tell else ():
                 self._ledger.note(post.number, name, post, ARRIVALS)  # if it was made while we looked
                 what = name_of(directory=is_directory)
@@ -363,9 +393,9 @@ class Lookout:
             if post.moves:
                 post.moves -= 1
             else:
-                self._lose(post)  # nobody knows where it is
+                self._lose(post, above=True)  # nobody knows where it is
         elif what == WatchChange.GONE:
-            self._lose(post)
+            self._lose(post, above=False)  # its own directory tells of that
         elif post in self._idle and not was_ours:
             self._leave(post)
         elif name.startswith(PASSING) or (target is not None and target.event.name.startswith(PASSING)):
@@ -422,8 +452,8 @@ class Lookout:
             if opened.shared.oplocks:
                 break_caches(self._server, opened.shared, CHANGE)
 
-    def _lose(self, post: Post) -> None:
-        """What happens in this directory will not be heard any more."""
+    def _lose(self, post: Post, *, above: bool) -> None:
+        """What happens in this directory is not heard any more; `above` if it may go on where a tree is watched."""
         self._leave(post)
         for name in list(post.holders):
             self._break(post, name)
@@ -431,12 +461,12 @@ class Lookout:
             for opened in holders:
                 opened.held = None
         if not post.doubtful:
-            post.share.changes.lose(post.path)
+            post.share.changes.lose(post.path, above=above)
 
     def _lose_below(self, share: "Share", path: str) -> None:
         """A directory is gone to where nobody looks."""
         for post in self._at_or_below(share, path):
-            self._lose(post)
+            self._lose(post, above=False)
 
     def _lose_everything(self) -> None:
         """Something happened, and nobody knows what."""

@@ -97,7 +97,11 @@ def test_a_loss_in_a_directory_is_told_where_it_may_matter() -> None:
     ears = {(path, tree): Ear() for path in ("", "d", "d/e", "x") for tree in (False, True)}
     for (path, tree), ear in ears.items():
         changes.add(path, ear, tree=tree)
-    changes.lose("d")
+    changes.lose("d", above=False)
+    assert {where for where, ear in ears.items() if ear.heard == [LOST]} == {("d", False), ("d", True)}
+    for ear in ears.values():
+        ear.heard.clear()
+    changes.lose("d", above=True)
     assert {where for where, ear in ears.items() if ear.heard == [LOST]} == {("", True), ("d", False), ("d", True)}
     changes.lose_all()
     assert all(ear.heard[-1] == LOST for ear in ears.values())

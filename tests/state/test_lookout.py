@@ -1,5 +1,6 @@
 """What others than the server change: who is told, whose caches are broken, and what is watched for how long."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -432,16 +433,80 @@ def test_what_a_scan_finds_is_told_once(scene):
     scene.mkdir("new")
     scene.make("new/early")
     scene.deliver()
-    step = scene.lookout.begin()
+    step, noted = scene.lookout.begin(), scene.lookout.begin_scan()
     number = scene.lookout.start().add(scene.directory("new"))
     scene.make("new/meanwhile")
     found = [Scanned("new", number, [("early", False), ("meanwhile", False)])]
     scene.make("new/late")
     scene.lookout.resume(step)
-    scene.lookout.scanned(scene.share, found, tell=True)
+    scene.lookout.scanned(scene.share, found, noted, tell=True)
+    scene.lookout.end_scan(noted)
     scene.lookout.end(step)
     scene.deliver()
     assert tree.take() == [(ADDED, "new"), (ADDED, "new/early"), (ADDED, "new/meanwhile"), (ADDED, "new/late")]
+
+
+def scan(scene, path: str, between: Callable[[], None]) -> None:
+    """A scan of one empty directory; `between` is what happens while it is on its way."""
+    step, noted = scene.lookout.begin(), scene.lookout.begin_scan()
+    number = scene.lookout.start().add(scene.directory(path))
+    between()
+    scene.lookout.resume(step)
+    scene.lookout.scanned(scene.share, [Scanned(path, number, [])], noted, tell=False)
+    scene.lookout.end_scan(noted)
+    scene.lookout.end(step)
+    scene.deliver()
+
+
+def test_what_the_server_does_in_a_directory_that_is_being_scanned_is_told_once(scene):
+    tree = scene.listen(tree=True)
+    scene.mkdir("new")
+    scene.share.changes.report(ADDED, "new", OF_DIRECTORY, None)
+
+    def make_a_file() -> None:
+        scene.make("new/ours")
+        scene.share.changes.report(ADDED, "new/ours", OF_FILE, None)
+
+    scan(scene, "new", make_a_file)
+    assert tree.take() == [(ADDED, "new"), (ADDED, "new/ours")]
+
+
+def test_a_directory_that_went_while_it_was_scanned(scene):
+    """Another one may have come to the same path: it is scanned by itself, and nobody has missed anything."""
+    tree = scene.listen(tree=True)
+    scene.mkdir("new")
+    scene.share.changes.report(ADDED, "new", OF_DIRECTORY, None)
+
+    def replace() -> None:
+        scene.remove("new")
+        scene.share.changes.report(REMOVED, "new", OF_DIRECTORY, None)
+        scene.mkdir("new")
+        scene.share.changes.report(ADDED, "new", OF_DIRECTORY, None)
+
+    scan(scene, "new", replace)
+    assert scene.lookout.find(scene.share, "new") is None
+    scan(scene, "new", lambda: None)
+    assert scene.lookout.find(scene.share, "new") is not None
+    assert tree.take() == [(ADDED, "new"), (REMOVED, "new"), (ADDED, "new")]
+
+
+def test_a_directory_that_the_server_moved_while_it_was_scanned(scene):
+    """The watch tells that it moved; who looks at it under its new name only needs not be told."""
+    tree = scene.listen(tree=True)
+    scene.mkdir("old")
+    scene.share.changes.report(ADDED, "old", OF_DIRECTORY, None)
+
+    def move() -> None:
+        scene.rename("old", "new")
+        scene.share.changes.report(OLD, "old", OF_DIRECTORY, None)
+        scene.share.changes.report(NEW, "new", OF_DIRECTORY, None)
+        scene.share.changes.move("old", "new")
+        scan(scene, "new", lambda: None)
+
+    scan(scene, "old", move)
+    assert scene.lookout.find(scene.share, "old") is None
+    assert scene.lookout.find(scene.share, "new") is not None
+    assert LOST not in tree.take()
 
 
 def test_leaving_a_tree_leaves_what_is_in_it(scene):
