@@ -137,10 +137,10 @@ class Call:
 
         In a compound of related requests it is the one of the request before, whatever this one names.
         """
-        related = self.header.flags & HeaderFlag.RELATED_OPERATIONS and self.chain.file_id[1]
-        if related or persistent_id == volatile_id == NO_FILE_ID:
+        related = self.header.flags & HeaderFlag.RELATED_OPERATIONS
+        if (related and self.chain.file_id[1]) or persistent_id == volatile_id == NO_FILE_ID:
             persistent_id, volatile_id = self.chain.file_id
-            if not volatile_id and self.chain.status >= 0xC0000000:
+            if related and not volatile_id and self.chain.status >= 0xC0000000:
                 raise StatusError(self.chain.status, "the request it relates to failed")
         opened = self.session.opens.get(volatile_id)
         if opened is None or opened.persistent_id != persistent_id or opened.tree is not self.tree:

@@ -164,14 +164,15 @@ async def _answer(call: Call) -> Reply:
         status = error.status
         if log.isEnabledFor(10):
             log.debug("%s %s: %s", call.connection.address, name(Command, command), error)
-    except BadStructure as error:
+    except BadStructure as lie:
         status = Status.INVALID_PARAMETER
-        log.debug("%s %s: %s", call.connection.address, name(Command, command), error)
+        log.debug("%s %s: %s", call.connection.address, name(Command, command), lie)
     except UnicodeDecodeError:
         status = Status.OBJECT_NAME_INVALID
-    except OSError as error:
-        status = status_of_error(command, error)
-        log.debug("%s %s: %s becomes %s", call.connection.address, name(Command, command), error, status_name(status))
+    except OSError as failure:
+        status = status_of_error(command, failure)
+        what = name(Command, command)
+        log.debug("%s %s: %s becomes %s", call.connection.address, what, failure, status_name(status))
     return Reply(ERROR_BODY, None, status)
 
 
@@ -287,7 +288,8 @@ def pack_interim(chain: Chain, async_id: int) -> list[Part]:
         chain.first_unsent = len(chain.replies)
     call = chain.calls[chain.current]
     call.async_id = async_id
-    call.signer, signer = None, call.signer  # an interim response is never signed
+    signer = call.signer
+    call.signer = None  # an interim response is never signed
     message = _message(call, Reply(ERROR_BODY, None, Status.PENDING))
     parts += _frame(call, [message])
     call.signer = signer

@@ -36,6 +36,7 @@ _DOTS: Final = (EntryNames.SELF, EntryNames.PARENT)
 _LINK: Final = FileAttribute.REPARSE_POINT
 _LINK_TAG: Final = ReparseTag.SYMLINK
 _LINK_LEADS_NOWHERE: Final = (errno.EXDEV, errno.ELOOP)
+_NOTHING_THERE: Final = (errno.ENOENT, *_LINK_LEADS_NOWHERE)
 _FROM_START: Final = QueryDirectoryFlag.RESTART_SCANS | QueryDirectoryFlag.REOPEN
 
 
@@ -223,7 +224,7 @@ def _stat(volume: Volume, path: str, *, wait: bool) -> Stat | None:
         try:
             return volume.stat(path, follow=follow, wait=wait)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, *_LINK_LEADS_NOWHERE):
+            if error.errno not in _NOTHING_THERE:
                 raise
     return None
 

@@ -169,8 +169,9 @@ def mode_of(entries: Iterable[AclEntry]) -> int:
 
 def replace_sids(descriptor: SecurityDescriptor, others: Mapping[Sid, Sid]) -> SecurityDescriptor:
     """The same with users under their other names, those that the system knows."""
-    dacl, owner = descriptor.dacl, descriptor.owner
+    dacl = descriptor.dacl
     if dacl is not None:
         aces = (ace if ace.sid is None else replace(ace, sid=others.get(ace.sid, ace.sid)) for ace in dacl.aces)
         dacl = Acl(tuple(aces), dacl.revision)
-    return replace(descriptor, dacl=dacl, owner=owner if owner is None else others.get(owner, owner))
+    owner = None if descriptor.owner is None else others.get(descriptor.owner, descriptor.owner)
+    return replace(descriptor, dacl=dacl, owner=owner)

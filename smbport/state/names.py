@@ -29,7 +29,7 @@ _TO_WIRE: Final = str.maketrans(
     _SFM | _ESCAPES | {letter: "".join(chr(0xEF00 + byte) for byte in letter.encode()) for letter in _BLOCK}
 )
 _TO_DISK: Final = str.maketrans({wire: disk for disk, wire in (_SFM | _SFM_AT_END | _ESCAPES).items()})
-_NEEDS_WIRE: Final = re.compile('[\x01-\x1f"*:<>?\\\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]|[ .]$').search
+_NEEDS_WIRE: Final = re.compile(r'[\x01-\x1f"*:<>?\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]|[ .]$').search
 _NEEDS_DISK: Final = re.compile("[\uef80-\uefff\uf001-\uf029]").search
 _RESERVED: Final = re.compile(r'[\x00-\x1f"*<>?|/]').search
 _WILDCARDS: Final = re.compile(r'[*?<>"]').search

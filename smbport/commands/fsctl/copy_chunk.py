@@ -75,8 +75,8 @@ async def copy_chunk(call: Call, request: IoctlRequest, data: memoryview) -> Ans
             before = copying.copied
     except StatusError as error:
         status = error.status
-    except OSError as error:
-        status = status_of_error(Command.WRITE, error)
+    except OSError as failure:
+        status = status_of_error(Command.WRITE, failure)
     response = SrvCopychunkResponse(
         chunks_written=done, chunk_bytes_written=copying.copied - before, total_bytes_written=copying.copied
     )
