@@ -23,8 +23,8 @@ NEWER: Final = "4.22"  # what the table calls the suite of the backports
 RELEASE: Final = "bookworm-backports"
 SOURCES: Final = f"deb mirror {RELEASE} main\n"
 PACKAGES: Final = (
-    "samba-testsuite", "samba-libs", "samba-ad-dc", "python3-samba", "libldb2", "libtalloc2", "libtdb1", "libtevent0",
-    "libsmbclient", "libwbclient0",
+    "samba-testsuite", "samba-libs", "samba-ad-dc", "python3-samba", "winbind", "libldb2", "libtalloc2", "libtdb1",
+    "libtevent0", "libsmbclient", "libwbclient0",
 )  # fmt: skip
 CACHE: Final = Path(os.environ.get("SMBPORT_CACHE") or Path(__file__).parents[3] / ".cache") / "samba-testsuite"
 
@@ -40,9 +40,9 @@ class Suite:
     program: str
     environment: Mapping[str, str]
 
-    def run(self, port: int, user: str, password: str, leaf: str, *options: str, patience_s: float) -> str:
-        """Run one leaf test on //127.0.0.1/data; returns what it said."""
-        command = [self.program, "//127.0.0.1/data", "-p", str(port), "-U", f"{user}%{password}", *options, leaf]
+    def run(self, address: str, port: int, user: str, leaf: str, *options: str, patience_s: float) -> str:
+        """Run one leaf test on the share //HOST/NAME as NAME%PASSWORD; returns what it said."""
+        command = [self.program, address, "-p", str(port), "-U", user, *options, leaf]
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=patience_s, check=False,
             env=os.environ | dict(self.environment), stdin=subprocess.DEVNULL,

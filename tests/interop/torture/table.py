@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["PAGE", "PLATFORMS", "Case", "Leaf", "cases", "options", "page", "rows"]
+__all__ = ["PAGE", "PLATFORMS", "Case", "Leaf", "cases", "options", "page", "rows", "share_of"]
 
 TABLE: Final = Path(__file__).with_name("leaves.tsv")
 PAGE: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
@@ -24,6 +24,20 @@ PLATFORMS: Final = ("linux", "memory")
 OPTIONS: Final = (
     ("smb2.samba3misc.*", "--option=torture:localdir={directory}"),
     ("smb2.kernel-oplocks.*", "--option=torture:localdir={directory}"),
+)
+
+# What some leaves must be run on: a share that stores Windows security descriptors, one that is continuously available.
+SHARES: Final = (
+    ("smb2.acls*", "nt"),
+    ("smb2.compound.related[47]", "nt"),
+    ("smb2.create.acl*", "nt"),
+    ("smb2.create.nulldacl", "nt"),
+    ("smb2.delete-on-close-perms.*", "nt"),
+    ("smb2.maximum_allowed", "nt"),
+    ("smb2.session.reauth4", "nt"),
+    ("smb2.sdread", "nt"),
+    ("smb2.durable-v2-open.persistent-open-*", "ca"),
+    ("smb2.replay.replay5", "ca"),
 )
 
 
@@ -68,6 +82,11 @@ def cases() -> list[Case]:
 def options(name: str, directory: Path) -> list[str]:
     """The further arguments that a leaf needs."""
     return [option.format(directory=directory) for pattern, option in OPTIONS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def share_of(name: str) -> str:
+    """The share to run a leaf on."""
+    return next((share for pattern, share in SHARES if fnmatch.fnmatchcase(name, pattern)), "data")
 
 
 def page() -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.interop.conftest import Serve, Served
 from tests.interop.torture.suite import SuiteMissing, find_suite, outcome
-from tests.interop.torture.table import PAGE, PLATFORMS, Case, cases, options, page, rows
+from tests.interop.torture.table import PAGE, PLATFORMS, Case, cases, options, page, rows, share_of
 
 pytestmark = pytest.mark.interop
 
@@ -20,7 +20,10 @@ AT_ONCE: Final = 4
 PATIENCE_S: Final = 240
 
 # A server as the leaves need it: wrong passwords by the thousand, and listings of 8 MiB.
-SERVER: Final = {"anonymous": "ipc-only"}
+SHARES: Final = {
+    "linux": {"data": {}, "nt": {"acl": "nt"}, "ca": {"continuous_availability": True}},
+    "memory": {"data": {}, "nt": {"acl": "nt"}},
+}
 LIMITS: Final = {"failed_logons_per_connection": 10_000_000, "failed_logon_delay_s": 0.0, "transact_size": "8MiB"}
 
 
@@ -30,19 +33,21 @@ class Lanes:
     def __init__(self, serve: Serve, platforms: set[str]) -> None:
         self._free: dict[str, queue.SimpleQueue[Served]] = {name: queue.SimpleQueue() for name in PLATFORMS}
         for name in platforms:
-            for _ in range(AT_ONCE):
-                self._free[name].put(serve(platform=name, server=SERVER, limits=LIMITS))
+            for number in range(AT_ONCE):
+                settings = {"anonymous": "ipc-only", "handle_store": str(serve.directory / f"handles-{name}-{number}")}
+                self._free[name].put(serve(platform=name, server=settings, limits=LIMITS, shares=SHARES[name]))
 
     def run(self, case: Case) -> str:
         """Run one leaf on a server that nobody else uses meanwhile; returns its output."""
         served = self._free[case.platform].get()
         try:
+            share, name = share_of(case.leaf.name), case.leaf.name
             return find_suite(case.leaf.suite).run(
+                f"//127.0.0.1/{share}",
                 served.port,
-                served.user,
-                served.password,
-                case.leaf.name,
-                *options(case.leaf.name, served.path()),
+                f"{served.user}%{served.password}",
+                name,
+                *options(name, served.path(share=share)),
                 patience_s=PATIENCE_S,
             )
         finally:
