@@ -3,17 +3,17 @@
 import fcntl
 import lzma
 import os
-import platform
 import re
 import shlex
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.backports import BackportsMissing, run, use_backports
 
 __all__ = ["CLIENT", "SERVER", "Kernel", "KernelMissing", "find_kernel", "pack_initrd"]
 
@@ -84,7 +84,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _fetch(cache: Path, backports: bool) -> Path:
-    options = _use_backports(cache / "apt") if backports else []
+    options = _options(cache / "apt") if backports else []
     depends = _run(["apt-cache", *options, "depends", META_PACKAGE], cache)
     found = re.search(r"Depends: (linux-image-\S+)", depends)
     if not found:
@@ -101,27 +101,19 @@ def _fetch(cache: Path, backports: bool) -> Path:
     return cache / package
 
 
-def _use_backports(folder: Path) -> list[str]:
-    """Options that let apt see the backports of this Debian only, in lists of its own."""
-    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "stable")
-    for name in ("lists/partial", "cache/archives/partial", "parts"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "sources").write_text(f"deb mirror {codename}-backports main\n")
-    places = {
-        "Dir::Etc::sourcelist": "sources", "Dir::Etc::sourceparts": "parts", "Dir::State::lists": "lists",
-        "Dir::Cache": "cache",
-    }  # fmt: skip
-    options = [word for key, name in places.items() for word in ("-o", f"{key}={folder / name}")]
-    _run(["apt-get", *options, "update", "-q"], folder)
-    return options
+def _options(folder: Path) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return use_backports(folder)
+    except BackportsMissing as error:
+        raise KernelMissing(str(error)) from None
 
 
 def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise KernelMissing(f"{shlex.join(command)}: {last}")
-    return done.stdout
+    try:
+        return run(command, folder)
+    except BackportsMissing as error:
+        raise KernelMissing(str(error)) from None
 
 
 def _kernel_in(unpacked: Path) -> Kernel:

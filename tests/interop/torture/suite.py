@@ -8,7 +8,6 @@ import fcntl
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,14 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.backports import BackportsMissing, codename, run, use_backports
+
 __all__ = ["NEWER", "Suite", "SuiteMissing", "find_suite", "outcome"]
 
 NEWER: Final = "4.22"  # what the table calls the suite of the backports
 RELEASE: Final = "bookworm-backports"
-SOURCES: Final = f"deb mirror {RELEASE} main\n"
 PACKAGES: Final = (
-    "samba-testsuite", "samba-libs", "samba-ad-dc", "python3-samba", "winbind", "libldb2", "libtalloc2", "libtdb1",
-    "libtevent0", "libsmbclient", "libwbclient0",
+    "samba-testsuite", "samba-libs", "samba-ad-dc", "python3-samba", "python3-ldb", "winbind", "libldb2", "libtalloc2",
+    "libtdb1", "libtevent0", "libsmbclient", "libwbclient0",
 )  # fmt: skip
 CACHE: Final = Path(os.environ.get("SMBPORT_CACHE") or Path(__file__).parents[3] / ".cache") / "samba-testsuite"
 
@@ -84,30 +84,18 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _fetch(root: Path) -> None:
-    if not re.search(r"^VERSION_CODENAME=bookworm$", Path("/etc/os-release").read_text(), re.MULTILINE):
+    if codename() != "bookworm":
         raise SuiteMissing(f"smbtorture {NEWER} is fetched from {RELEASE}, and this is another system")
     work = CACHE / "work"  # renamed when it is complete: an interrupted run leaves nothing that looks whole
     shutil.rmtree(work, ignore_errors=True)
-    for folder in ("lists/partial", "archives/partial", "packages", "root"):
+    for folder in ("apt", "packages", "root"):
         (work / folder).mkdir(parents=True)
-    (work / "sources.list").write_text(SOURCES)
-    options = [
-        "-o", f"Dir::Etc::SourceList={work}/sources.list", "-o", "Dir::Etc::SourceParts=-",
-        "-o", f"Dir::State::Lists={work}/lists", "-o", f"Dir::Cache={work}", "-o", "APT::Sandbox::User=root",
-    ]  # fmt: skip
-    _run(["apt-get", *options, "update", "-q"], work)
-    _run(["apt-get", *options, "download", "-q", *(f"{name}/{RELEASE}" for name in PACKAGES)], work / "packages")
-    for archive in (work / "packages").glob("*.deb"):
-        _run(["dpkg-deb", "-x", str(archive), str(work / "root")], work)
+    try:
+        options = use_backports(work / "apt")
+        run(["apt-get", *options, "download", "-q", *(f"{name}/{RELEASE}" for name in PACKAGES)], work / "packages")
+        for archive in (work / "packages").glob("*.deb"):
+            run(["dpkg-deb", "-x", str(archive), str(work / "root")], work)
+    except BackportsMissing as error:
+        raise SuiteMissing(str(error)) from None
     (work / "root").rename(root)
     shutil.rmtree(work)
-
-
-def _run(command: list[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise SuiteMissing(str(error)) from None
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise SuiteMissing(f"{shlex.join(command)}: {last}")
