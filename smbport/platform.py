@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "POWERS", "AccessControl", "Account", "AclEntry", "AclTag",
     "Attributes", "Clone", "Directory", "Entry", "Features", "File", "FileKey", "Identity", "Interface", "Kind",
-    "Node", "Platform", "Port", "Sockets", "Space", "Sparse", "Stat", "Volume", "Watch", "WatchChange", "WatchEvent",
-    "Watcher", "ZeroCopy",
+    "Node", "Platform", "Port", "Sockets", "Space", "Sparse", "Stat", "StreamEntry", "Streams", "Volume", "Watch",
+    "WatchChange", "WatchEvent", "Watcher", "ZeroCopy",
 ]  # fmt: skip
 
 POWERS: Final = (
@@ -112,6 +112,7 @@ class Features:
     inline_io: bool = False  # reads and writes of cached data do not raise BlockingIOError
     holes: bool = False  # Sparse.punch gives room back, and Sparse.data_ranges knows
     reflink: bool = False  # Clone.reflink shares blocks
+    streams: bool = False  # the power Streams works here
     max_name_bytes: int = 255
     serial: int = 0  # 64 bits that stay the same as long as the volume does
 
@@ -381,6 +382,47 @@ class Attributes(Protocol):
         """Remove; FileNotFoundError if there is no such attribute."""
 
 
+class StreamEntry(NamedTuple):
+    """One named stream."""
+
+    name: str
+    size: int
+    allocated: int
+
+
+class Streams(Protocol):
+    """Named streams: further contents of a file or directory, beside its data and attached to it.
+
+    Only where `Features.streams` is true.  They go with the file, also when it is replaced.  Names are taken as they
+    are spelled; two that differ in case are two streams here, and the core sees to it that there is only one.
+
+    An open stream is a File.  Its size is the stream's and its kind FILE; all else that its Stat says, and what is set
+    through it, is the file's.  What may be done with it the core decides, as it does for whoever removes and renames;
+    only `create` takes the right to write to the file.
+    """
+
+    def entries(self, node: Node, *, wait: bool = False) -> list[StreamEntry]:
+        """All named streams."""
+
+    def open(self, node: File | Directory, name: str, *, wait: bool = False) -> File:
+        """Open a stream.  FileNotFoundError if there is none of that name.
+
+        The File takes the node over, and its `close` closes both; but not if this raises.
+        """
+
+    def create(self, node: File | Directory, name: str, *, wait: bool = False) -> File:
+        """Make an empty stream and open it likewise.  FileExistsError if there is one of that name.
+
+        OSError(ENAMETOOLONG) or OSError(EINVAL) if a stream cannot have that name; OSError(ENOSPC) if there is no room.
+        """
+
+    def remove(self, node: Node, name: str, *, wait: bool = False) -> None:
+        """Remove a stream with its data.  FileNotFoundError if there is none of that name."""
+
+    def rename(self, node: Node, old: str, new: str, *, wait: bool = False) -> None:
+        """Give a stream another name, also while it is open.  FileExistsError if `new` is taken."""
+
+
 class WatchChange:
     """What a Watcher tells of."""
 
@@ -490,7 +532,7 @@ class Platform(Protocol):
     zero_copy: ZeroCopy | None
     acl: AccessControl | None
     attributes: Attributes | None
-    streams: None
+    streams: Streams | None
     watch: Watch | None
     identity: Identity | None
     clone: Clone | None
@@ -526,7 +568,7 @@ class Powers:
     zero_copy: ZeroCopy | None = None
     acl: AccessControl | None = None
     attributes: Attributes | None = None
-    streams: None = None
+    streams: Streams | None = None
     watch: Watch | None = None
     identity: Identity | None = None
     clone: Clone | None = None

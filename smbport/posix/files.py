@@ -11,10 +11,13 @@ from dataclasses import replace
 from errno import EACCES, EAGAIN, EDQUOT, ENOENT, ENOSPC, EOPNOTSUPP
 from itertools import islice
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IMODE
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from smbport.platform import Entry, FileKey, Kind, Stat
-from smbport.posix.walk import error
+from smbport.platform import Entry, File, FileKey, Kind, Stat
+from smbport.posix.walk import HIDDEN, error
+
+if TYPE_CHECKING:
+    from smbport.posix.sidestore import SideStore
 
 __all__ = [
     "KINDS", "Home", "NamedDirectory", "NamedFile", "PosixDirectory", "PosixFile", "PosixNode", "check_free_space",
@@ -33,6 +36,10 @@ class Home(Protocol):
     """What an open file asks of the volume that it came from."""
 
     rights: AbstractContextManager[None]  # of the volume's identity; may be entered by several threads at a time
+    side: "SideStore"
+
+    def adopt(self, fd: int) -> File:
+        """A handle of a regular file that the server has opened for itself."""
 
     def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
         """As in `smbport.platform.Volume`."""
@@ -228,6 +235,10 @@ class PosixDirectory(PosixNode):
             self._scan = os.scandir(self._listable())
         names = [entry.name for entry in islice(self._scan, limit)]
         self._at_end = len(names) < limit
+        if HIDDEN in names:
+            names.remove(HIDDEN)
+            if not names:
+                return self.entries(limit, stat=stat, wait=wait)
         if not stat:
             return [Entry(name, None) for name in names]
         found = self._home.stat_names(self._fd, names)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from errno import (
+    EACCES,
     EBUSY,
     EEXIST,
     EILSEQ,
@@ -41,7 +42,8 @@ from smbport.platform import (
     Volume,
 )
 from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile, PosixNode, check_wait, make_stat
-from smbport.posix.walk import MAX_RACES, PLAIN, Root, Walker, check_path, error
+from smbport.posix.sidestore import SideStore
+from smbport.posix.walk import HIDDEN, MAX_RACES, PLAIN, Root, Walker, check_path, error
 
 __all__ = ["CREATE_FLAGS", "LIST", "OPEN_FLAGS", "PosixVolume", "find_features", "find_umask", "may_pass_sticky"]
 
@@ -67,13 +69,14 @@ EFFECTIVE_IDS: Final = os.access in os.supports_effective_ids
 class PosixVolume:
     """A directory tree of the host."""
 
-    __slots__ = ("features", "rights", "root", "umask", "walker")
+    __slots__ = ("features", "rights", "root", "side", "umask", "walker")
 
     def __init__(self, root: Root, features: Features, umask: int) -> None:
         self.root = root
         self.features = features
         self.umask = umask
         self.walker = Walker(root)
+        self.side = SideStore(root)
         # Entered for each call by name, and never twice by one thread: leaving it returns to the server's rights.
         self.rights: AbstractContextManager[None] = nullcontext()
 
@@ -84,6 +87,9 @@ class PosixVolume:
 
     def stat_open(self, fd: int) -> Stat:
         return make_stat(os.fstat(fd))
+
+    def adopt(self, fd: int) -> File:
+        return PosixFile(fd, self)
 
     def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
         found: list[Stat | None] = []
@@ -199,7 +205,8 @@ class PosixVolume:
                 new_parent, new_name = self.walker.parent(check_path(new))
                 try:
                     if replace:
-                        os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+                        with self.side.following(new_parent, new_name):
+                            os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
                     else:
                         self.rename_exclusive(old_parent, old_name, new_parent, new_name)
                 finally:
@@ -240,6 +247,8 @@ class PosixVolume:
         check_wait(wait)
         if not target or "\0" in target:
             raise error(EINVAL)
+        if HIDDEN in target.lower():
+            raise error(EACCES)
         try:
             encoded = os.fsencode(target)
         except UnicodeEncodeError:
@@ -272,10 +281,11 @@ class PosixVolume:
                 is_link = S_ISLNK(found.st_mode)
                 if (found.st_dev, found.st_ino) != key and not (is_link and self._leads_to(encoded, key)):
                     raise error(ENOENT)
-                if directory and not is_link:
-                    remove_directory(name, parent)
-                else:
-                    os.unlink(name, dir_fd=parent)
+                with self.side.following(parent, name):
+                    if directory and not is_link:
+                        remove_directory(name, parent)
+                    else:
+                        os.unlink(name, dir_fd=parent)
             finally:
                 os.close(parent)
 

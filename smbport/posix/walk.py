@@ -8,14 +8,17 @@ neither gets above the root.  This needs nothing but the *at() calls, and is as 
 
 import os
 import re
-from errno import EBUSY, EINVAL, ELOOP, EMLINK, ENOTDIR, EXDEV
+from errno import EACCES, EBUSY, EINVAL, ELOOP, EMLINK, ENOTDIR, EXDEV
 from stat import S_ISLNK
 from typing import Final
 
-__all__ = ["PLAIN", "Root", "Walker", "check_path", "error"]
+__all__ = ["HIDDEN", "PLAIN", "Root", "Walker", "check_path", "error"]
 
 PLAIN: Final = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """Flags of every open: no FIFO and no lease is waited for, no terminal is acquired."""
+
+HIDDEN: Final = ".smbport-streams"
+"""A name that clients neither see nor reach, wherever it is: smbport.posix.sidestore keeps data there."""
 
 # To pass through a directory takes the right to search it, not to list it; O_RDONLY asks for too much.
 PASS_THROUGH: Final = (
@@ -30,6 +33,7 @@ MAX_RACES: Final = 100  # guessed: somebody who swaps a name that often does it 
 PERHAPS_A_LINK: Final = frozenset((ELOOP, EMLINK, ENOTDIR))
 
 bad_part = re.compile(r"(?:^|/)\.{0,2}(?:/|$)").search
+hidden_part = re.compile(rf"(?:^|/){re.escape(HIDDEN)}(?:/|$)", re.IGNORECASE).search
 
 
 def error(number: int) -> OSError:
@@ -38,12 +42,17 @@ def error(number: int) -> OSError:
 
 
 def check_path(path: str) -> bytes:
-    """Turn a path of the interface into bytes; OSError(EINVAL) if it is not one.  The root is b"."."""
+    """Turn a path of the interface into bytes; OSError(EINVAL) if it is not one.  The root is b".".
+
+    PermissionError if it leads to what is hidden.
+    """
     if not path:
         return b"."
     suspicious = "/." in path or "//" in path or path[0] in "/." or path[-1] == "/"  # faster than the expression
     if "\0" in path or (suspicious and bad_part(path)):
         raise error(EINVAL)
+    if suspicious and hidden_part(path):
+        raise error(EACCES)
     try:
         return os.fsencode(path)
     except UnicodeEncodeError:

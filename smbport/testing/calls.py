@@ -27,6 +27,7 @@ PARTS: Final = {
     "identity": "Identity",
     "acl": "AccessControl",
     "attributes": "Attributes",
+    "streams": "Streams",
     "watch": "Watch",
     "clone": "Clone",
     "sparse": "Sparse",

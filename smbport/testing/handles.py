@@ -32,15 +32,15 @@ class MemoryNode:
     """What files and directories have in common."""
 
     def __init__(self, tree: Tree, inode: Inode, who: Account) -> None:
-        self._tree = tree
-        self._inode = inode
-        self._who = who
+        self.tree = tree
+        self.inode = inode
+        self.who = who
         self._open = True
         inode.handles += 1
         tree.handles += 1
 
     def stat(self) -> Stat:
-        with self._tree.lock:
+        with self.tree.lock:
             return self._opened().stat()
 
     def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
@@ -54,7 +54,7 @@ class MemoryNode:
 
     def set_owner(self, uid: int | None, gid: int | None, *, wait: bool = False) -> None:
         with self._changing_as_owner() as inode:
-            who = self._who
+            who = self.who
             if who.uid != 0 and (uid not in (None, who.uid) or gid not in (None, inode.gid, who.gid, *who.groups)):
                 raise failure(errno.EPERM)
             inode.uid = inode.uid if uid is None else uid
@@ -66,60 +66,67 @@ class MemoryNode:
             inode.birth_ns = inode.birth_ns if birth_ns is None else birth_ns
 
     def sync(self, *, wait: bool = False) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             self._opened()
 
     def close(self) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             if self._open:
                 self._open = False
-                self._inode.handles -= 1
-                self._tree.handles -= 1
-                self._tree.forget(self._inode)
+                self.inode.handles -= 1
+                self.tree.handles -= 1
+                self.tree.forget(self.inode)
+
+    @contextmanager
+    def locked(self) -> Iterator[Inode]:
+        """Alone with the tree."""
+        with self.tree.lock:
+            yield self._opened()
 
     @contextmanager
     def reading_attributes(self) -> Iterator[dict[str, bytes]]:
-        with self._tree.lock:
+        with self.tree.lock:
             inode = self._opened()
-            check_may(self._who, inode, MAY_READ)
+            check_may(self.who, inode, MAY_READ)
             yield inode.attributes
 
     @contextmanager
     def changing_attributes(self) -> Iterator[dict[str, bytes]]:
-        with self._tree.lock:
+        with self.tree.lock:
             inode = self._opened()
-            check_may(self._who, inode, MAY_WRITE)
+            check_may(self.who, inode, MAY_WRITE)
             yield inode.attributes
-            self._changed(inode)
+            self.changed(inode)
 
     @contextmanager
     def descriptors(self) -> Iterator[dict[str, bytes]]:
-        with self._tree.lock:
+        with self.tree.lock:
             yield self._opened().descriptors
 
     @contextmanager
     def _changing_as_owner(self) -> Iterator[Inode]:
-        with self._tree.lock:
+        with self.tree.lock:
             inode = self._opened()
-            check_owner(self._who, inode)
+            check_owner(self.who, inode)
             yield inode
-            self._changed(inode)
+            self.changed(inode)
 
     @contextmanager
     def reading(self) -> Iterator[Inode]:
-        with self._tree.lock:
+        with self.tree.lock:
             inode = self._opened()
-            check_may(self._who, inode, MAY_READ)
+            check_may(self.who, inode, MAY_READ)
             yield inode
 
-    def _changed(self, inode: Inode) -> None:
-        inode.change_ns = self._tree.clock()
-        self._tree.watch.changed(inode, WatchChange.ATTRIBUTES)
+    def changed(self, inode: Inode) -> None:
+        """Something about it is different, but not its data.  The tree is locked."""
+        inode.change_ns = self.tree.clock()
+        self.tree.watch.changed(inode, WatchChange.ATTRIBUTES)
 
     def _opened(self) -> Inode:
         if not self._open:
             raise failure(errno.EBADF)
-        return self._inode
+        return self.inode
 
 
 class MemoryFile(MemoryNode):
@@ -133,14 +140,14 @@ class MemoryFile(MemoryNode):
         return -1
 
     def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_READ)
             if offset < 0 or length < 0:
                 raise failure(errno.EINVAL)
             return pages.read(offset, length)
 
     def write_at(self, offset: int, data: bytes | memoryview, *, through: bool = False, wait: bool = False) -> int:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_WRITE)
             if offset < 0:
                 raise failure(errno.EINVAL)
@@ -155,22 +162,21 @@ class MemoryFile(MemoryNode):
             return written
 
     def resize(self, size: int, *, wait: bool = False) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_WRITE)
             _check_size(size)
             pages.resize(size)
             self._wrote()
 
     def allocate(self, size: int, *, wait: bool = False) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_WRITE)
             _check_size(size)
             pages.reserve(size)
-            self._inode.change_ns = self._tree.clock()
-            self._tree.watch.changed(self._inode, WatchChange.MODIFIED)
+            self._reserved()
 
     def punch(self, offset: int, length: int) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_WRITE)
             _check_size(offset)
             _check_size(length)
@@ -178,7 +184,7 @@ class MemoryFile(MemoryNode):
             self._wrote()
 
     def zero(self, offset: int, length: int) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             pages = self._pages(ACCESS_WRITE)
             _check_size(offset)
             _check_size(length)
@@ -186,7 +192,7 @@ class MemoryFile(MemoryNode):
             self._wrote()
 
     def data_ranges(self, offset: int, length: int) -> list[tuple[int, int]]:
-        with self._tree.lock:
+        with self.tree.lock:
             return self._pages(ACCESS_READ).ranges(offset, length)
 
     def _pages(self, access: int) -> Pages:
@@ -195,9 +201,13 @@ class MemoryFile(MemoryNode):
             raise failure(errno.EBADF)
         return inode.pages
 
+    def _reserved(self) -> None:
+        self.inode.change_ns = self.tree.clock()
+        self.tree.watch.changed(self.inode, WatchChange.MODIFIED)
+
     def _wrote(self) -> None:
-        self._inode.write_ns = self._inode.change_ns = self._tree.clock()
-        self._tree.watch.changed(self._inode, WatchChange.MODIFIED)
+        self.inode.write_ns = self.inode.change_ns = self.tree.clock()
+        self.tree.watch.changed(self.inode, WatchChange.MODIFIED)
 
 
 class MemoryDirectory(MemoryNode):
@@ -210,27 +220,27 @@ class MemoryDirectory(MemoryNode):
         self._position = 0
 
     def entries(self, limit: int, *, stat: bool = True, wait: bool = False) -> list[Entry]:
-        with self._tree.lock:
+        with self.tree.lock:
             self._opened()
             if self._names is None:
-                check_may(self._who, self._directory, MAY_READ)
+                check_may(self.who, self._directory, MAY_READ)
                 self._names = list(self._directory.children)
             names = self._names[self._position : self._position + max(limit, 1)]
             self._position += len(names)
             if not stat:
                 return [Entry(name, None) for name in names]
-            searchable = may(self._who, self._directory, MAY_SEARCH)
+            searchable = may(self.who, self._directory, MAY_SEARCH)
             return [Entry(name, self._stat_entry(name) if searchable else None) for name in names]
 
     def rewind(self) -> None:
-        with self._tree.lock:
+        with self.tree.lock:
             self._opened()
             self._names = None
             self._position = 0
 
     def _stat_entry(self, name: str) -> Stat | None:
         inode = self._directory.children.get(name)
-        return None if inode is None else self._tree.follow(self._who, self._directory, inode).stat()
+        return None if inode is None else self.tree.follow(self.who, self._directory, inode).stat()
 
 
 def own_node(node: Node) -> MemoryNode:

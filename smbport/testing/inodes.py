@@ -39,7 +39,7 @@ class Inode:
 
     __slots__ = (
         "access_ns", "attributes", "birth_ns", "change_ns", "descriptors", "dos_attributes", "gid", "handles", "key",
-        "links", "mode", "uid", "write_ns",
+        "links", "mode", "streams", "uid", "write_ns",
     )  # fmt: skip
 
     kind = Kind.OTHER
@@ -53,6 +53,7 @@ class Inode:
         self.dos_attributes: int | None = None
         self.attributes: dict[str, bytes] = {}
         self.descriptors: dict[str, bytes] = {}  # where clients do not see them
+        self.streams: dict[str, FileInode] = {}  # by name
         self.links = 1
         self.handles = 0
 
@@ -83,6 +84,8 @@ class Inode:
 
     def release(self) -> None:
         """The last name and the last handle are gone."""
+        for stream in self.streams.values():
+            stream.release()
 
 
 class FileInode(Inode):
@@ -103,6 +106,7 @@ class FileInode(Inode):
         return self.pages.taken
 
     def release(self) -> None:
+        super().release()
         self.pages.release()
 
 

@@ -29,6 +29,7 @@ from smbport.testing.exam.powers import (
     check_sparse,
     check_zero_copy,
 )
+from smbport.testing.exam.streams import check_streams
 from smbport.testing.exam.volumes import check_read_only, check_volume
 from smbport.testing.exam.watching import check_watch
 
@@ -36,8 +37,8 @@ __all__ = [
     "CHECKS", "Check", "ExamFailed", "Finding", "NotExamined", "Report", "check_acl", "check_attributes",
     "check_blocking", "check_clone", "check_containment", "check_directories", "check_files", "check_honesty",
     "check_identity", "check_links", "check_names", "check_read_only", "check_removing", "check_renaming",
-    "check_sockets", "check_sparse", "check_threads", "check_times", "check_volume", "check_watch", "check_zero_copy",
-    "examine",
+    "check_sockets", "check_sparse", "check_streams", "check_threads", "check_times", "check_volume", "check_watch",
+    "check_zero_copy", "examine",
 ]  # fmt: skip
 
 Outcome = Literal["passed", "failed", "absent"]
@@ -61,6 +62,7 @@ CHECKS: Final[dict[str, Check]] = {
     "zero_copy": check_zero_copy,
     "acl": check_acl,
     "attributes": check_attributes,
+    "streams": check_streams,
     "watch": check_watch,
     "identity": check_identity,
     "clone": check_clone,

@@ -2,8 +2,8 @@
 
 `MemoryPlatform().open_volume(name)` makes the volume `name` on first use, so `smbport serve --share
 data=anything --platform memory` works.  It is a POSIX system in small: inodes with link counts, symbolic links,
-files that live on while open, permission bits, owners, holes.  Extended attributes, cloning, holes and a watch are
-there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
+files that live on while open, permission bits, owners, holes.  Extended attributes, named streams, cloning, holes and
+a watch are there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
 
 Same calls, same results: inode numbers are counted, and so is the time, by a clock that moves 100 ns with each
 reading.  Every call does its work at once; none ever raises BlockingIOError.  All is lost with the object.
@@ -51,6 +51,7 @@ from smbport.testing.inodes import (
     failure,
 )
 from smbport.testing.pages import BLOCK
+from smbport.testing.streams import MemoryStreams
 from smbport.testing.watches import MemoryWatch
 
 __all__ = ["PORT", "MemoryPlatform", "MemoryPort", "MemoryVolume"]
@@ -64,7 +65,6 @@ MAX_ATTRIBUTE: Final = 65536  # Linux's XATTR_SIZE_MAX
 
 ABSENT: Final = {
     "zero_copy": "file data is in this process already",
-    "streams": "there is no store for named streams apart from attributes",
     "snapshots": "only the present is kept",
     "leases": "nobody else opens the files",
     "kernel": "no kernel serves them",
@@ -86,6 +86,7 @@ class MemoryVolume:
             inline_io=True,
             holes=True,
             reflink=True,
+            streams=True,
             max_name_bytes=MAX_NAME_BYTES,
             serial=tree.device,
         )
@@ -324,6 +325,7 @@ class MemoryPlatform(Powers):
         super().__init__(
             acl=MemoryAccessControl(),
             attributes=MemoryAttributes(),
+            streams=MemoryStreams(),
             watch=watch,
             identity=identity,
             clone=MemoryClone(),

@@ -18,6 +18,7 @@ HARMLESS: Final = frozenset({
     "File.stat", "File.sync", "File.close", "File.fileno", "File.read_at",
     "Directory.stat", "Directory.sync", "Directory.close", "Directory.entries", "Directory.rewind",
     "AccessControl.lists", "AccessControl.descriptor", "Attributes.names", "Attributes.get",
+    "Streams.entries", "Streams.open",
     "Sparse.data_ranges",
 })  # fmt: skip
 """What passes.  All else is refused, so that a call the contract gains later is too."""

@@ -500,7 +500,7 @@ POWER_CLAIMS = [
     ("why zero_copy is None", lambda platform: platform.absent.update(zero_copy=" ")),
     ("clone is there", lambda platform: platform.absent.update(clone="who knows")),
     ("only, not flying", lambda platform: platform.absent.update(flying="no wings")),
-    ("no interface", lambda platform: setattr(platform, "streams", object())),
+    ("no interface", lambda platform: setattr(platform, "snapshots", object())),
     ("name is not empty", lambda platform: setattr(platform, "name", "")),
     ("Account", lambda platform: setattr(platform, "account", "root")),
 ]

@@ -7,10 +7,11 @@ from typing import Final
 from smbport.platform import Volume
 from smbport.posix.port import PosixPlatform
 from smbport.posix.sockets import PosixSockets
+from smbport.posix.streams import AttributeStreams
 from smbport.posix.walk import Root
 from smbport_linux.acl import LinuxAccessControl, why_no_acl
 from smbport_linux.allocator import keep_large_buffers
-from smbport_linux.attributes import LinuxAttributes
+from smbport_linux.attributes import LinuxAttributes, StreamValues
 from smbport_linux.beneath import new_walker
 from smbport_linux.calls import Credentials, unacknowledged
 from smbport_linux.clone import LinuxClone, why_no_clone
@@ -24,7 +25,6 @@ from smbport_linux.zerocopy import LinuxZeroCopy
 __all__ = ["LinuxPlatform", "probe"]
 
 ABSENT: Final = {
-    "streams": "This port keeps no named streams.",
     "snapshots": "This port does not look for previous versions.",
     "leases": "This port does not tell local programs about oplocks.",
     "kernel": "This port serves from user space.",
@@ -66,6 +66,7 @@ def probe() -> LinuxPlatform:
         zero_copy=LinuxZeroCopy(),
         acl=None if reasons["acl"] else LinuxAccessControl(),
         attributes=LinuxAttributes(),
+        streams=AttributeStreams(StreamValues()),
         watch=None if reasons["watch"] else LinuxWatch(),
         identity=None if reasons["identity"] else LinuxIdentity(own),
         clone=None if reasons["clone"] else LinuxClone(),

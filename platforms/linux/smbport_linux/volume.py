@@ -75,6 +75,9 @@ class LinuxVolume(PosixVolume):
             add_marks(stat, marks)
         return stat
 
+    def adopt(self, fd: int) -> File:
+        return self._new_file(fd, read_open_state(fd))
+
     def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
         encoded = [os.fsencode(name) for name in names]
         with self.rights:
@@ -289,12 +292,14 @@ def find_linux_features(root: Root) -> Features:
     plain = find_features(root)
     file_system = find_file_system(root.fd)
     is_local = file_system in LOCAL_FILE_SYSTEMS
+    has_attributes = keeps_attributes(root)
     return replace(
         plain,
         file_system=file_system,
         case_sensitive=plain.case_sensitive and file_system not in CASELESS_FILE_SYSTEMS,
         birth_time=tells_birth(root.fd),
-        stores_marks=keeps_attributes(root),
+        stores_marks=has_attributes,
+        streams=has_attributes,
         rename_exclusive=is_local,  # others may lack it, and must not be written to just to find out
         inline_io=is_local,
         holes=file_system in HOLE_FILE_SYSTEMS,

@@ -9,7 +9,7 @@ import pytest
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ
 from smbport.testing.memory import MemoryPlatform
-from smbport_linux.attributes import LinuxAttributes
+from smbport_linux.attributes import LinuxAttributes, StreamValues
 from smbport_linux.volume import LinuxVolume
 
 attributes = LinuxAttributes()
@@ -108,3 +108,31 @@ def test_all_wait_where_changes_do_and_take_their_own_handles_only(volume: Linux
                 call(file, *args)
     foreign = MemoryPlatform().open_volume("x").create("file", 3, 0o600, wait=True)
     fails(errno.EINVAL, attributes.names, foreign)
+
+
+def test_where_streams_are_kept(volume: LinuxVolume, share: Path):
+    values = StreamValues()
+    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
+        os.setxattr(share / "file", "user.other", b"x")
+        assert values.names(file) == []
+        assert values.get(file, "s:$DATA") is None
+        values.create(file, "s:$DATA", b"1\0")
+        assert os.getxattr(share / "file", "user.DosStream.s:$DATA") == b"1\0"
+        for call in (values.create, lambda *args: values.set(*args, replace=False)):
+            with pytest.raises(FileExistsError):
+                call(file, "s:$DATA", b"2\0")
+        values.set(file, "s:$DATA", b"2\0")
+        assert (values.names(file), values.get(file, "s:$DATA")) == (["s:$DATA"], b"2\0")
+        with pytest.raises(OSError, match=f"Errno {errno.ENAMETOOLONG}]"):
+            values.create(file, "x" * 300, b"\0")
+        values.remove(file, "s:$DATA")
+        with pytest.raises(FileNotFoundError):
+            values.remove(file, "s:$DATA")
+    (share / "link").symlink_to("file")
+    with closing(volume.open("link", ACCESS_NONE, follow=False, wait=True)) as link:
+        assert values.get(link, "s:$DATA") is None
+        for call in (values.create, values.set):
+            with pytest.raises(PermissionError):
+                call(link, "s:$DATA", b"\0")
+        with pytest.raises(PermissionError):
+            values.remove(link, "s:$DATA")
