@@ -6,10 +6,11 @@ from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.find_name import parent_of
 from smbport.commands.steps import blocking
+from smbport.platform import ACCESS_NONE, Streams
 from smbport.state.changes import name_of
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
-from smbport.wire.change import NotifyAction
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
 from smbport.wire.text import filetime_from_ns
@@ -67,6 +68,9 @@ async def delete_name(server: Server, doomed: FileOpen) -> None:
     # Windows: both who doomed it and who closed it last must know the parent's lease for it to be spared.
     by = doomed if closed_by is not None and closed_by.parent_lease_key == doomed.parent_lease_key else None
     try:
+        if doomed.stream:
+            await _delete_stream(server, doomed)
+            return
         await blocking(_remove, doomed)
         if changes:
             changes.report(NotifyAction.REMOVED, doomed.path, name_of(directory=doomed.is_directory), by)
@@ -74,6 +78,23 @@ async def delete_name(server: Server, doomed: FileOpen) -> None:
         log.warning("%s could not be deleted at close by %s: %s", doomed.path, doomed.session_name, error)
     finally:
         server.files.forget(doomed.shared)
+
+
+async def _delete_stream(server: Server, doomed: FileOpen) -> None:
+    streams = server.platform.streams
+    assert streams is not None
+    await blocking(_remove_stream, streams, doomed)
+    doomed.report_stream(NotifyAction.REMOVED_STREAM, CompletionFilter.STREAM_NAME)
+
+
+def _remove_stream(streams: Streams, doomed: FileOpen, *, wait: bool = False) -> None:
+    """With a handle of its own, because that of the open is closed."""
+    node = doomed.volume.open(doomed.path, ACCESS_NONE, wait=wait)
+    try:
+        if node.stat().key == doomed.shared.key:
+            streams.remove(node, doomed.stream, wait=wait)
+    finally:
+        node.close()
 
 
 async def delete_doomed(server: Server) -> bool:

@@ -32,6 +32,16 @@ from smbport.commands.open_node import Opened, Plan, open_node
 from smbport.commands.oplock_break import outlast
 from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
 from smbport.commands.steps import blocking
+from smbport.commands.streams import (
+    check_stream_name,
+    clear_streams,
+    doom_streams,
+    find_stream_of,
+    give_back,
+    open_file_and_stream,
+    remove_streams,
+    streams_of,
+)
 from smbport.pipes.pipe import open_pipe
 from smbport.pipes.server_info import ServerInfo, ShareInfo
 from smbport.platform import Kind
@@ -109,7 +119,7 @@ async def _create_file(
     opened = await _open(call, tree, request, plan, asked)
     joined = join(server, tree, request, opened)
     if opened.action == CreateAction.CREATED:
-        tree.share.changes.note(NotifyAction.ADDED, joined.path, name_of(directory=joined.is_directory), joined)
+        _note_created(joined, opened)
     if opened.action in _OVERWRITES:
         await _overwrite(call, joined, opened, plan, asked)
     if opened.action != CreateAction.OPENED and contexts.eas:
@@ -124,7 +134,7 @@ async def _create_file(
         joined.early_breaks = []
         call.chain.afterwards.append(joined.is_announced)
     if opened.action != CreateAction.OPENED:
-        _report(joined, opened.action)  # now that it is known through which lease
+        _report(joined, opened)  # now that it is known through which lease
     await promise(call, contexts, joined, opened.action)
     call.chain.file_id = (joined.persistent_id, joined.volatile_id)
     return respond(joined, opened, contexts)
@@ -156,8 +166,8 @@ def check_request(request: CreateRequest) -> None:
 
 def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, contexts: Contexts) -> Plan:
     """What the platform steps need to know, with the generic rights spelled out and the share's masks applied."""
-    if name.stream:
-        raise StatusError(Status.OBJECT_NAME_INVALID, "streams are not offered on this volume")
+    if name.data:
+        check_stream_name(tree, request, name)
     if contexts.timewarp:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no snapshots")
     access = map_generic(request.desired_access)
@@ -180,7 +190,7 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         access=access,
         disposition=disposition,
         must_be_directory=directory or name.directory,
-        must_be_file=bool(request.create_options & CreateOption.NON_DIRECTORY_FILE),
+        must_be_file=name.data or bool(request.create_options & CreateOption.NON_DIRECTORY_FILE),
         delete_on_close=bool(request.create_options & CreateOption.DELETE_ON_CLOSE),
         follow=not request.create_options & CreateOption.OPEN_REPARSE_POINT,
         attributes=request.file_attributes & _SETTABLE,
@@ -192,6 +202,7 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         given=contexts.security if descriptors is not None else None,
         backup=bool(request.create_options & CreateOption.OPEN_FOR_BACKUP_INTENT),
         wants_maximal=contexts.maximal_access,
+        stream=name.stream,
     )
 
 
@@ -209,7 +220,10 @@ async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Pla
     made = False
     while True:
         try:
-            opened = await blocking(open_node, tree.volume, plan)
+            if plan.stream:
+                opened = await open_file_and_stream(call, tree.volume, plan)
+            else:
+                opened = await blocking(open_node, tree.volume, plan)
         except PermissionError:
             await _explain_refusal(tree, plan)
             raise
@@ -217,7 +231,7 @@ async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Pla
             _check_tree(call, tree)
             blocker = admit(call, request, plan, opened, asked)
         except StatusError:
-            opened.node.close()
+            await give_back(call, opened)
             if await delete_doomed(call.server):
                 continue
             raise
@@ -249,7 +263,7 @@ def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked:
     come share modes, then what others have to write back.  [MS-FSA] 2.1.5.1.2
     """
     server, lease = call.server, find_lease(call, asked)
-    known = server.files.find(opened.stat.key)
+    known = find_stream_of(server, opened) if opened.stream else server.files.find(opened.stat.key)
     if lease is not None and lease.shared is not known:
         raise StatusError(Status.INVALID_PARAMETER, f"the lease key of {lease.path}")
     if known is not None:
@@ -266,10 +280,11 @@ def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked:
             else:
                 return blocker
         contention = _contention(opened)
-        if contention is not None:
+        blocker = clear_streams(server, known, opened) if known.streams else None
+        if blocker is None and contention is not None:
             blocker = break_caches(server, known, contention, lease)
-            if blocker is not None:
-                return blocker
+        if blocker is not None:
+            return blocker
     _check_delete_on_close(plan, opened)
     return None
 
@@ -295,6 +310,8 @@ def join(server: Server, tree: TreeConnect, request: CreateRequest, opened: Open
         create_options=request.create_options,
         node=opened.node,
         path=opened.path,
+        base=opened.base,
+        stream=opened.stream,
     )
     joined.shared = server.files.join(opened.stat.key, joined)
     joined.created = opened.action == CreateAction.CREATED
@@ -310,7 +327,7 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
     attributes = file_attributes(opened.stat, opened.path)
     if opened.action != CreateAction.CREATED and attributes & FileAttribute.READONLY:
         raise StatusError(Status.CANNOT_DELETE)
-    if not opened.path:
+    if not opened.path and not opened.stream:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
 
 
@@ -318,6 +335,7 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan, a
     """[MS-FSA] 2.1.5.1.2.1"""
     server = call.server
     joined.pins += 1
+    doom_streams(joined.shared)
     try:
         await blocking(_cut, joined, opened, plan)
     except OSError:
@@ -335,24 +353,36 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan, a
 
 
 def _cut(joined: FileOpen, opened: Opened, plan: Plan, *, wait: bool = False) -> None:
-    """Cut the file and give it the attributes of a new one."""
-    file = joined.file
+    """Cut the file, give it the attributes of a new one, and take its streams away.  Of a stream, only cut it."""
+    file, volume = joined.file, joined.tree.volume
     file.resize(0, wait=wait)
-    if joined.tree.volume is not None and joined.tree.volume.features.stores_marks:
-        file.set_marks(plan.attributes | FileAttribute.ARCHIVE, None, wait=wait)
+    if not joined.stream:
+        if volume is not None and volume.features.stores_marks:
+            file.set_marks(plan.attributes | FileAttribute.ARCHIVE, None, wait=wait)
+        streams = streams_of(joined.tree)
+        if streams is not None:
+            remove_streams(streams, joined, wait=wait)
     if plan.allocation_size:
         file.allocate(plan.allocation_size, wait=wait)
     opened.stat = file.stat()
 
 
-def _report(joined: FileOpen, action: int) -> None:
-    """Tell who listens of a new file, or of one that begins anew."""
-    if action in _OVERWRITES:
+def _note_created(joined: FileOpen, opened: Opened) -> None:
+    """What the platform will tell of it was the server's doing."""
+    action = NotifyAction.ADDED if not opened.stream or opened.made_file else NotifyAction.MODIFIED
+    joined.tree.share.changes.note(action, joined.path, name_of(directory=joined.is_directory), joined)
+
+
+def _report(joined: FileOpen, opened: Opened) -> None:
+    """Tell who listens of a new file or stream, or of one that begins anew."""
+    if opened.action in _OVERWRITES:
         joined.report_modified(CompletionFilter.ATTRIBUTES | CompletionFilter.SIZE | CompletionFilter.LAST_WRITE)
         return
     changes = joined.tree.share.changes
-    if changes:
+    if changes and (opened.made_file or not opened.stream):
         changes.report(NotifyAction.ADDED, joined.path, name_of(directory=joined.is_directory), joined)
+    if opened.stream:
+        joined.report_stream(NotifyAction.ADDED_STREAM, CompletionFilter.STREAM_NAME)
 
 
 def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: int | None = None) -> Reply:

@@ -359,15 +359,15 @@ def _seal(call: Call, parts: Sequence[Part]) -> list[Part]:
 
 
 def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
-    """Several replies in one frame, each padded to 8 bytes but the last; each signed over its padding too."""
+    """Several replies in one frame, each padded to 8 bytes, the last too, as Windows does; signed over its padding."""
     parts: list[Part] = []
     last = len(pairs) - 1
     for index, (call, reply) in enumerate(pairs):
         message = _message(call, reply)
         payload = _payload_bytes(reply)
         message += payload
+        message += bytes(-(len(message) - 4) % 8)
         if index < last:
-            message += bytes(-(len(message) - 4) % 8)
             message[4 + 20 : 4 + 24] = (len(message) - 4).to_bytes(4, "little")
         if call.signer is not None and call.chain.sealed is None:
             _sign(call.signer, message, [message])

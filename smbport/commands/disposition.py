@@ -51,12 +51,13 @@ async def set_disposition_ex(call: Call, opened: FileOpen, buffer: memoryview) -
 
 async def _set(call: Call, opened: FileOpen, *, doomed: bool, spare_readonly: bool) -> None:
     if doomed:
-        if not opened.path:
+        if not opened.path and not opened.stream:
             raise StatusError(Status.CANNOT_DELETE, "the root of a share")
         readonly = file_attributes(opened.node.stat(), opened.path) & FileAttribute.READONLY
         if spare_readonly and readonly:
             raise StatusError(Status.CANNOT_DELETE, "the file is marked read-only")
-        await blocking(_check_removable, opened.volume, opened.path, opened.is_directory)
+        if not opened.stream:
+            await blocking(_check_removable, opened.volume, opened.path, opened.is_directory)
         while await make_way(call.server, call.still_open().shared, NEED_CLOSED, opened.cache):
             pass
         opened.shared.doom(opened)

@@ -210,7 +210,7 @@ async def _save(server: Server, joined: FileOpen) -> None:
 def _promise(call: Call, asked: DurableHandleRequestV2 | None, joined: FileOpen) -> Promise:
     if call.session.is_guest_or_anonymous:  # anybody could say that it was his
         return Promise.NONE
-    if asked is not None and _asks_persistent(call, asked):
+    if asked is not None and not joined.stream and _asks_persistent(call, asked):
         joined.create_options |= CreateOption.WRITE_THROUGH  # what is acknowledged may not be lost: Windows
         return Promise.PERSISTENT
     if joined.is_directory or not joined.caches_handle:

@@ -79,7 +79,7 @@ async def ea_size(opened: FileOpen) -> int:
     assert volume is not None
     if attributes is None or not keeps_eas(attributes, volume):
         return 0
-    return _size(await blocking(_read, attributes, opened.node))
+    return _size(await blocking(_read, attributes, opened.base))
 
 
 def _size(eas: Sequence[FullEa]) -> int:
@@ -94,7 +94,7 @@ async def query_full_ea(call: Call, opened: FileOpen, request: QueryInfoRequest)
     asked = _parse(parse_ea_names, query_info_input(call.message, request)) if request.input_buffer_length else []
     if not all(map(is_valid_ea_name, asked)):
         raise StatusError(Status.INVALID_EA_NAME)
-    found = await blocking(_read, _power(opened), opened.node)
+    found = await blocking(_read, _power(opened), opened.base)
     eas = _select(found, asked) if asked else found[_start(opened, request, len(found)) :]
     if request.flags & RETURN_SINGLE_ENTRY:
         eas = eas[:1]
@@ -189,7 +189,7 @@ async def set_new_eas(call: Call, opened: FileOpen, eas: Sequence[FullEa]) -> No
 
 async def _set(opened: FileOpen, eas: Sequence[FullEa]) -> None:
     try:
-        await blocking(_store, _power(opened), opened.node, eas)
+        await blocking(_store, _power(opened), opened.base, eas)
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise StatusError(Status.EA_TOO_LARGE) from error

@@ -6,6 +6,7 @@ from typing import Final
 from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import ea_size
+from smbport.commands.streams import list_streams
 from smbport.platform import Kind, Stat
 from smbport.state.names import name_for_wire
 from smbport.state.open import FileOpen, Open, PipeOpen
@@ -29,7 +30,7 @@ from smbport.wire.fscc import (
     NamedPipe,
     pack_name,
 )
-from smbport.wire.fscc_entries import Stream, pack_streams
+from smbport.wire.fscc_entries import pack_streams
 from smbport.wire.record import Record
 from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
@@ -45,6 +46,9 @@ async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     if info_class in _WITH_EA_SIZE:
         size = await ea_size(opened)
         return _WITH_EA_SIZE[info_class](opened, opened.node.stat(), call, size).pack()
+    if info_class == FileInfo.STREAM:
+        data, _ = pack_streams(await list_streams(opened), limit=call.connection.max_transact)
+        return data
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
@@ -73,7 +77,7 @@ def _all(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileAllI
         position=_position(opened, stat, call),
         mode=_mode(opened, stat, call),
         alignment=_alignment(opened, stat, call),
-        name="\\" + _path_for_wire(opened.path),
+        name="\\" + _name_of(opened),
     )
 
 
@@ -156,7 +160,7 @@ def _normalized_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
     """Inside the share, as spelled on disk; in 3.1.1 only.  [MS-SMB2] 3.3.5.20.1"""
     if call.connection.dialect != Dialect.SMB_3_1_1:
         raise StatusError(Status.NOT_SUPPORTED)
-    return pack_name(_path_for_wire(opened.path))
+    return pack_name(_name_of(opened))
 
 
 def _position(opened: FileOpen, stat: Stat, call: Call) -> FilePositionInformation:
@@ -174,13 +178,6 @@ def _standard(opened: FileOpen, stat: Stat, call: Call) -> FileStandardInformati
         delete_pending=pending,
         directory=opened.is_directory,
     )
-
-
-def _stream(opened: FileOpen, stat: Stat, call: Call) -> bytes:
-    """A file has its unnamed stream, a directory none."""
-    streams = [] if opened.is_directory else [Stream("::$DATA", stat.size, stat.allocated)]
-    data, _ = pack_streams(streams, limit=call.connection.max_transact)
-    return data
 
 
 # Those that tell EaSize, which must be looked for.
@@ -205,8 +202,13 @@ _QUERIES: Final[dict[int, Query]] = {
     FileInfo.NORMALIZED_NAME: _normalized_name,
     FileInfo.POSITION: _position,
     FileInfo.STANDARD: _standard,
-    FileInfo.STREAM: _stream,
 }
+
+
+def _name_of(opened: FileOpen) -> str:
+    """Inside the share, with the stream if one is open."""
+    path = _path_for_wire(opened.path)
+    return f"{path}:{opened.stream}" if opened.stream else path
 
 
 def _path_for_wire(path: str) -> str:

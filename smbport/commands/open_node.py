@@ -28,7 +28,7 @@ from smbport.wire.constants import Access, CreateAction, CreateDisposition, File
 from smbport.wire.security import SecurityDescriptor
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["Opened", "Plan", "open_node"]
+__all__ = ["CREATING", "OVERWRITING", "Opened", "Plan", "open_node", "undo"]
 
 READERS: Final = Access.READ_DATA | Access.EXECUTE
 WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
@@ -64,6 +64,8 @@ class Plan:
     given: SecurityDescriptor | None = None  # for a new file
     backup: bool = False
     wants_maximal: bool = False
+    stream: str = ""  # the name of a stream, if one is meant and not the file
+    implied: int = 0  # rights that must be allowed as well, though they are not the handle's
 
 
 @dataclass(slots=True)
@@ -77,6 +79,9 @@ class Opened:
     granted_access: int
     governed: bool = False  # by a descriptor; else the system has decided
     maximal_access: int | None = None  # None: nobody asked, or the system knows
+    stream: str = ""  # its name as spelled on disk; then `node`, `stat` and `action` are the stream's
+    base: File | Directory | None = None  # and this is the file
+    made_file: bool = False  # which was made for it
 
 
 def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
@@ -154,7 +159,7 @@ def _open_governed(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Gove
         return None
     wish = Wish(
         access=plan.access,
-        implied=_IMPLIED.get(plan.disposition, 0),
+        implied=plan.implied | _IMPLIED.get(plan.disposition, 0),
         limit=Access.FILE_ALL_ACCESS if plan.writable else Access.FILE_GENERIC_READ | Access.FILE_GENERIC_EXECUTE,
         follow=plan.follow,
         backup=plan.backup,
@@ -182,7 +187,7 @@ def _platform_access(plan: Plan, granted: int) -> int:
     access = ACCESS_NONE
     if granted & READERS:
         access |= ACCESS_READ
-    if granted & WRITERS or plan.disposition in OVERWRITING:
+    if (granted | plan.implied) & WRITERS or plan.disposition in OVERWRITING:
         access |= ACCESS_WRITE
     return access
 
@@ -228,7 +233,7 @@ def _check_existing(plan: Plan, path: str, stat: Stat) -> None:
         return
     attributes = file_attributes(stat, path)
     overwrites = plan.disposition in OVERWRITING
-    if attributes & FileAttribute.READONLY and (overwrites or plan.access & READONLY_REFUSES):
+    if attributes & FileAttribute.READONLY and (overwrites or (plan.access | plan.implied) & READONLY_REFUSES):
         raise StatusError(Status.ACCESS_DENIED, "the file is marked read-only")
     hidden = FileAttribute.HIDDEN | FileAttribute.SYSTEM
     if overwrites and stat.dos_attributes is not None and stat.dos_attributes & hidden & ~plan.attributes:
@@ -279,7 +284,7 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
             opened.maximal_access = maximal_access(descriptor, plan.descriptors.token)
         return opened
     except (StatusError, OSError):
-        _undo(volume, path, node)
+        undo(volume, path, node)
         raise
 
 
@@ -313,7 +318,7 @@ def _check_parent(plan: Plan, path: str, *, wait: bool) -> SecurityDescriptor | 
     return parent
 
 
-def _undo(volume: Volume, path: str, node: File | Directory) -> None:
+def undo(volume: Volume, path: str, node: File | Directory) -> None:
     """Take a name away again that could not be finished; the first error is the one that counts.
 
     With wait=True even on the event loop: a name left behind would be in the way of the next try, in a thread.

@@ -14,6 +14,7 @@ from smbport.commands.call import Call
 from smbport.commands.find_name import find_name, parent_of
 from smbport.commands.governed import may_add
 from smbport.commands.oplock_break import make_way
+from smbport.commands.rename_stream import rename_stream
 from smbport.commands.steps import blocking
 from smbport.platform import FileKey, Kind, Stat, Volume
 from smbport.state.changes import OF_FILE, name_of
@@ -62,6 +63,9 @@ async def set_rename(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     """FileRenameInformation.  [MS-FSCC] 2.4.42"""
     _check_length(FileRenameInformation, buffer)
     fixed, name = parse_with_name(FileRenameInformation, buffer)
+    if opened.stream or name.startswith(":"):
+        await rename_stream(call, opened, name, replace=bool(fixed.replace_if_exists))
+        return
     await _rename(call, opened, _Wish(_new_path(opened, fixed.root_directory, name), bool(fixed.replace_if_exists)))
 
 
@@ -72,6 +76,9 @@ async def set_rename_ex(call: Call, opened: FileOpen, buffer: memoryview) -> Non
     flags = fixed.flags
     if flags & ~_FLAGS:
         raise StatusError(Status.INVALID_PARAMETER, f"rename flags 0x{flags:x}")
+    if opened.stream or name.startswith(":"):
+        await rename_stream(call, opened, name, replace=bool(flags & RenameFlag.REPLACE_IF_EXISTS))
+        return
     wish = _Wish(
         _new_path(opened, fixed.root_directory, name),
         replace=bool(flags & RenameFlag.REPLACE_IF_EXISTS),
@@ -86,6 +93,8 @@ async def set_link(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     _check_length(FileLinkInformation, buffer)
     fixed, name = parse_with_name(FileLinkInformation, buffer)
     wish = _Wish(_new_path(opened, fixed.root_directory, name), bool(fixed.replace_if_exists))
+    if opened.stream:
+        raise StatusError(Status.INVALID_PARAMETER, "a stream has one name")
     if opened.shared.delete_pending:
         raise StatusError(Status.ACCESS_DENIED, "the file is about to be deleted")
     await _link(call, opened, wish)
@@ -118,6 +127,8 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
         call.still_open()
     if opened.is_directory:
         await _check_below(call, opened)
+    if opened.shared.streams:
+        await _check_streams(call, opened)
     server, volume, old = call.server, _seer(opened), opened.path
     key = opened.shared.key
     target = await _aim(call, opened, wish)
@@ -218,6 +229,15 @@ async def _check_below(call: Call, opened: FileOpen) -> None:
     inside_still = files.find_below(share, path)
     if inside_still is not None:
         raise StatusError(Status.ACCESS_DENIED, f"{inside_still.path} is open by {inside_still.session_name}")
+
+
+async def _check_streams(call: Call, opened: FileOpen) -> None:
+    """Nor may a stream of what moves be open."""
+    for stream in tuple(opened.shared.streams.values()):
+        while await make_way(call.server, stream, NEED_CLOSED):
+            call.still_open()
+        if stream.opens:
+            raise StatusError(Status.ACCESS_DENIED, f"its stream {stream.stream} is open")
 
 
 async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:

@@ -40,9 +40,9 @@ async def query_security(call: Call, opened: FileOpen, request: QueryInfoRequest
     _require_all(opened, security_query_access(information))
     descriptors = opened.tree.descriptors
     if descriptors is not None:
-        descriptor = await blocking(descriptors.describe, opened.node)
+        descriptor = await blocking(descriptors.describe, opened.base)
     else:
-        descriptor = describe(await blocking(_read_state, opened.node, call.server.platform.acl))
+        descriptor = describe(await blocking(_read_state, opened.base, call.server.platform.acl))
     data = descriptor.select(information).pack()
     if len(data) <= request.output_buffer_length:
         return Reply(pack_query_info_response(data))
@@ -104,7 +104,7 @@ async def _set_system(
 ) -> None:
     if information & _IN_SACL and wanted.sacl is not None and wanted.sacl.aces:
         raise StatusError(Status.NOT_SUPPORTED, "no auditing, no labels")
-    state = await blocking(_read_state, opened.node, acl)
+    state = await blocking(_read_state, opened.base, acl)
     uid, gid = state.uid, state.gid
     if information & SecurityInformation.OWNER:
         uid = _find_id(wanted.owner, group=False)
@@ -117,7 +117,7 @@ async def _set_system(
         if entries is None or (acl is None and len(entries) > 3):
             raise StatusError(Status.NOT_SUPPORTED, "this access control list cannot be stored here")
     owner = (uid if uid != state.uid else None), (gid if gid != state.gid else None)
-    await blocking(_apply, opened.node, acl, state, owner, entries)
+    await blocking(_apply, opened.base, acl, state, owner, entries)
 
 
 def _read_state(node: Node, acl: AccessControl | None, *, wait: bool = False) -> SystemState:

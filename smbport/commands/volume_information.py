@@ -6,6 +6,7 @@ from typing import Final
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import keeps_eas
 from smbport.commands.steps import blocking
+from smbport.commands.streams import streams_of
 from smbport.platform import Space
 from smbport.state.open import FileOpen
 from smbport.state.tree import TreeConnect
@@ -117,6 +118,8 @@ def _attribute(tree: TreeConnect, start_ns: int) -> bytes:
         flags |= FileSystemAttribute.PERSISTENT_ACLS
     if keeps_eas(tree.session.server.platform.attributes, volume):
         flags |= FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
+    if streams_of(tree) is not None:
+        flags |= FileSystemAttribute.NAMED_STREAMS
     if _has_holes(tree) and features.stores_marks:
         flags |= FileSystemAttribute.SUPPORTS_SPARSE_FILES
     if features.reflink and tree.session.server.platform.clone is not None:

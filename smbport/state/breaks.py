@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from smbport.state.leases import Lease
 from smbport.state.oplocks import CHANGE, Blocker, Break, Cache, Contention, Oplock
 from smbport.wire.break_ import LeaseBreakFlag, LeaseBreakNotification, OplockBreakNotification
+from smbport.wire.change import NotifyAction
 from smbport.wire.constants import Command, HeaderFlag, OplockLevel
 from smbport.wire.header import frame_prefix, response_message
 from smbport.wire.record import Buffer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectoryEar", "break_caches", "tell", "tell_postponed"]
 
+_OF_STREAMS: Final = (NotifyAction.ADDED_STREAM, NotifyAction.REMOVED_STREAM, NotifyAction.MODIFIED_STREAM)
 UNSOLICITED: Final = 0xFFFFFFFFFFFFFFFF  # the MessageId of what is no answer  [MS-SMB2] 3.3.4.6
 
 
@@ -81,6 +83,8 @@ class DirectoryEar:
 
         Windows compares the keys alone, whichever client they are of.
         """
+        if action in _OF_STREAMS:
+            return  # which no listing shows
         if by is None or by.parent_lease_key != self._lease.key:
             self.lost()
 

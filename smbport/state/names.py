@@ -31,7 +31,8 @@ _TO_WIRE: Final = str.maketrans(
 _TO_DISK: Final = str.maketrans({wire: disk for disk, wire in (_SFM | _SFM_AT_END | _ESCAPES).items()})
 _NEEDS_WIRE: Final = re.compile(r'[\x01-\x1f"*:<>?\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]|[ .]$').search
 _NEEDS_DISK: Final = re.compile("[\uef80-\uefff\uf001-\uf029]").search
-_RESERVED: Final = re.compile(r'[\x00-\x1f"*<>?|/]').search
+_RESERVED: Final = re.compile(r'[\x00-\x1f"*:<>?|/]').search
+_RESERVED_IN_STREAMS: Final = re.compile(r"[\x00/\\]").search
 _WILDCARDS: Final = re.compile(r'[*?<>"]').search
 
 
@@ -40,7 +41,8 @@ class FileName(NamedTuple):
 
     path: str  # parts joined by "/"; "" is the root of the share
     stream: str  # "" is the unnamed stream
-    directory: bool  # the name ended as only a directory's can (a trailing separator)
+    directory: bool  # the name ended as only a directory's can (a trailing separator, or the type of its index)
+    data: bool = False  # the name said that it is a stream of data, so no directory is meant
 
 
 def parse_file_name(text: str) -> FileName:
@@ -54,8 +56,7 @@ def parse_file_name(text: str) -> FileName:
     if text[0] == "\\":
         raise StatusError(Status.INVALID_PARAMETER, "name begins with a separator")
     if _RESERVED(text):
-        raise StatusError(Status.OBJECT_NAME_INVALID, "reserved character")
-    text, stream = _split_stream(text)
+        return _parse_stream(text)
     directory = text.endswith("\\")
     if directory:
         text = text[:-1]
@@ -70,20 +71,25 @@ def parse_file_name(text: str) -> FileName:
         path = _path_for_disk(parts)
     if len(path) > MAX_PATH_BYTES // 4 and len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
         raise StatusError(Status.OBJECT_NAME_INVALID, "overlong path")
-    return FileName(path, stream, directory)
+    return FileName(path, "", directory)
 
 
-def _split_stream(text: str) -> tuple[str, str]:
-    """Cut `name:stream:type`; the unnamed data stream in either spelling is the file itself."""
+def _parse_stream(text: str) -> FileName:
+    """`file:stream`, `file:stream:$DATA` or `file::$DATA`; `directory:$I30:$INDEX_ALLOCATION` is the directory itself.
+
+    [MS-FSCC] 2.1.5.3
+    """
     base, colon, stream = text.partition(":")
     if not colon:
-        return text, ""
-    name, _, kind = stream.partition(":")
-    if "\\" in stream or base.endswith("\\") or kind.upper() not in ("", "$DATA"):
-        raise StatusError(Status.OBJECT_NAME_INVALID, "bad stream syntax")
-    if not name and not kind:
-        raise StatusError(Status.OBJECT_NAME_INVALID, "empty stream name")
-    return base, name
+        raise StatusError(Status.OBJECT_NAME_INVALID, "reserved character")
+    name, colon, kind = stream.partition(":")
+    kind = kind.upper()
+    is_index = kind == "$INDEX_ALLOCATION" and name.upper() in ("", "$I30")
+    known = is_index or kind == "$DATA" or (name and not colon)
+    if not known or base.endswith("\\") or _RESERVED_IN_STREAMS(name) or _length(name) > MAX_PART:
+        raise StatusError(Status.OBJECT_NAME_INVALID, "not the name of a stream")
+    path = parse_file_name(base).path
+    return FileName(path, "" if is_index else name, is_index, not is_index)
 
 
 def _length(part: str) -> int:

@@ -5,7 +5,7 @@ Every open may be pinned by requests that run while it is closed; its handle liv
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from smbport.platform import Directory, Entry, File, Volume
 from smbport.state.app_instances import AppInstance
@@ -13,7 +13,7 @@ from smbport.state.durable import Durability, Promise
 from smbport.state.lock_sequences import LockSequences
 from smbport.state.names import Pattern
 from smbport.state.watches import Watch
-from smbport.wire.change import NotifyAction
+from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CreateOption, OplockLevel
 from smbport.wire.create_contexts import LeaseState
 from smbport.wire.record import Buffer
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from smbport.state.tree import TreeConnect
 
 __all__ = ["DirectoryCursor", "FileOpen", "Open", "PipeOpen", "RpcPipe"]
+
+
+_OF_DATA: Final = CompletionFilter.SIZE | CompletionFilter.LAST_WRITE
+
+
+def _of_stream(what: int) -> int:
+    """The same of a stream, in bits of CompletionFilter."""
+    size = CompletionFilter.STREAM_SIZE if what & CompletionFilter.SIZE else 0
+    return size | (CompletionFilter.STREAM_WRITE if what & CompletionFilter.LAST_WRITE else 0)
 
 
 class Open:
@@ -78,9 +87,9 @@ class FileOpen(Open):
     """An open file or directory on a disk share."""
 
     __slots__ = (
-        "app_instance", "create_options", "created", "cursor", "delete_on_close", "durability", "early_breaks",
+        "app_instance", "base", "create_options", "created", "cursor", "delete_on_close", "durability", "early_breaks",
         "governed", "held", "is_directory", "lease", "lock_sequences", "next_ea", "node", "oplock", "path", "position",
-        "share_access", "shared", "unreported", "watch",
+        "share_access", "shared", "stream", "unreported", "watch",
     )  # fmt: skip
 
     shared: "SharedFile"
@@ -96,11 +105,15 @@ class FileOpen(Open):
         create_options: int,
         node: File | Directory,
         path: str,
+        base: File | Directory | None = None,
+        stream: str = "",
     ) -> None:
         super().__init__(tree, persistent_id, volatile_id, granted_access)
         self.share_access = share_access
         self.create_options = create_options
         self.node = node
+        self.base = base or node  # of a stream: the file, which the handle of the stream owns
+        self.stream = stream  # its name; "" is the file itself
         self.path = path  # the name inside the share, which a rename may change
         self.is_directory = node.is_directory
         self.governed = False  # a descriptor decided, so the server changes the name with its own rights
@@ -196,8 +209,20 @@ class FileOpen(Open):
     def report_modified(self, what: int) -> None:
         """Tell who listens that the file was changed through this open; `what` is CompletionFilter bits."""
         changes = self.tree.share.changes
-        if changes:
+        if not changes:
+            return
+        if self.stream and what & _OF_DATA:
+            self.report_stream(NotifyAction.MODIFIED_STREAM, _of_stream(what))
+            what &= ~_OF_DATA
+        if what:
             changes.report(NotifyAction.MODIFIED, self.path, what, self)
+
+    def report_stream(self, action: int, what: int, stream: str | None = None) -> None:
+        """Tell who listens of a stream of this file, by default the one that is open."""
+        changes = self.tree.share.changes
+        if changes:
+            changes.note(NotifyAction.MODIFIED, self.path, 0, self)
+            changes.tell(action, f"{self.path}:{stream or self.stream}:$DATA", what, self)
 
     def note_written(self) -> None:
         """What others do to the file is told apart from this write; who listens hears of it at close."""

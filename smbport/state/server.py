@@ -182,7 +182,7 @@ class Server:
         elif opened.oplock is not None:
             shared.oplocks.release(opened.oplock)
         last = self.files.leave(shared, opened)
-        return shared.doomed_by if last else None
+        return self.files.due(shared) if last else None
 
     def unpin(self, opened: Open) -> None:
         """A request on this open has ended."""

@@ -1,13 +1,16 @@
 """Files that are open: share modes, locks, oplocks, pending delete.  [MS-FSA] 2.1.5.1.2, [MS-SMB2] 3.3.1.10
 
 One `SharedFile` per (device, inode, stream) exists while any open of it does.  It is found by the key of the
-file itself, so a renamed file and a file opened by its second name share their modes and locks.
+file itself, so a renamed file and a file opened by its second name share their modes and locks.  A stream is found
+by way of its file, which is known as long as one of its streams is open.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from smbport.platform import FileKey
+from smbport.state.names import fold
 from smbport.state.oplocks import Oplocks, is_stat_open
 from smbport.state.ranges import RangeLocks
 from smbport.wire.constants import Access, ShareAccess
@@ -24,6 +27,7 @@ READERS: Final = Access.READ_DATA | Access.EXECUTE
 WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
 SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
 # What one does, all others must share.
+_DELETING: Final = 2
 _RULES: Final = ((READERS, ShareAccess.READ), (WRITERS, ShareAccess.WRITE), (Access.DELETE, ShareAccess.DELETE))
 
 
@@ -31,12 +35,15 @@ class SharedFile:
     """The state that all opens of one file have in common."""
 
     __slots__ = (
-        "_active", "_done", "_forbidden", "append_end", "closed_by", "doomed_by", "key", "locks", "opens", "oplocks",
-        "sync_failed",
+        "_active", "_done", "_forbidden", "append_end", "base", "closed_by", "doomed_by", "key", "locks", "opens",
+        "oplocks", "stream", "streams", "sync_failed",
     )  # fmt: skip
 
-    def __init__(self, key: FileKey) -> None:
+    def __init__(self, key: FileKey, base: "SharedFile | None" = None, stream: str = "") -> None:
         self.key = key
+        self.base = base  # of a stream: the file
+        self.stream = stream  # its name, as spelled on the volume
+        self.streams: dict[str, SharedFile] = {}  # of a file: those that are open or are being removed, by folded name
         self.opens: dict[FileOpen, None] = {}  # in the order they came
         self._active = 0  # how many of them are no stat opens
         self._done = [0] * len(_RULES)  # how many may do what each rule is about
@@ -52,6 +59,19 @@ class SharedFile:
     def delete_pending(self) -> bool:
         """Whether a name of this file goes with its last open."""
         return self.doomed_by is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has it open, or a stream of it."""
+        return not self.opens and not any(stream.opens for stream in self.streams.values())
+
+    def find_stream(self, name: str) -> "SharedFile | None":
+        """A stream of this file that is open."""
+        return self.streams.get(fold(name)) if self.streams else None
+
+    def undeletable_streams(self) -> "list[SharedFile]":
+        """Those that are open by somebody who does not share deleting: the file cannot be deleted under him."""
+        return [stream for stream in self.streams.values() if stream._forbidden[_DELETING]]
 
     def check_sharing(self, granted_access: int, share_access: int) -> None:
         """Whether one more open may join.  Raises DELETE_PENDING or SHARING_VIOLATION."""
@@ -130,12 +150,14 @@ class SharedFiles:
         shared = self._by_key.get(key)
         if shared is None:
             shared = self._by_key[key] = SharedFile(key)
+        if opened.stream:
+            shared = shared.streams.setdefault(fold(opened.stream), SharedFile(key, shared, opened.stream))
         shared.add(opened)
         self._add_name(opened)
         return shared
 
     def leave(self, shared: SharedFile, opened: "FileOpen") -> bool:
-        """Remove an open; True if it was the last one.
+        """Remove an open; True if it was the last one, also of all streams.
 
         A file that is pending delete stays known until `forget`, so that nobody opens it by its name while
         that name is being removed.
@@ -144,16 +166,49 @@ class SharedFiles:
         self._remove_name(opened)
         if shared.delete_pending:
             self._dying[shared] = None
-        if shared.opens:
+        if shared.opens or (shared.streams and not shared.is_idle):
             return False
-        if not shared.delete_pending:
+        if not shared.delete_pending and not shared.streams:
             self.forget(shared)
         return True
 
+    def due(self, shared: SharedFile) -> "FileOpen | None":
+        """The open whose name must go, now that nobody has the file or the stream open any more."""
+        base = shared.base
+        if base is None or not (base.delete_pending and base.is_idle):
+            return shared.doomed_by
+        return base.doomed_by  # the stream goes with it
+
     def forget(self, shared: SharedFile) -> None:
-        """The name of a file without opens was removed, or could not be."""
-        self._by_key.pop(shared.key, None)
+        """The name of a file or stream without opens was removed, or could not be."""
         self._dying.pop(shared, None)
+        base = shared.base
+        if base is None:
+            self._by_key.pop(shared.key, None)
+            return
+        if base.streams.get(fold(shared.stream)) is shared:
+            del base.streams[fold(shared.stream)]
+        unused = not (base.streams or base.opens or base.delete_pending)
+        if unused and self._by_key.get(base.key) is base:
+            del self._by_key[base.key]
+
+    @contextmanager
+    def renaming_stream(self, shared: SharedFile, new: str) -> Iterator[None]:
+        """While an open stream gets another name, which no other open one has, it is found by both."""
+        base, left = shared.base, fold(new)
+        assert base is not None
+        base.streams[fold(new)] = shared
+        try:
+            yield
+            left = fold(shared.stream)
+            shared.stream = new
+            for opened in shared.opens:
+                opened.stream = new
+        finally:
+            if left != fold(shared.stream):
+                base.streams.pop(left, None)
+            if not shared.opens and not shared.delete_pending:
+                self.forget(shared)
 
     def find_below(self, share: "Share", path: str) -> "FileOpen | None":
         """Something inside the directory `path` that is open; directories with open files cannot be renamed."""

@@ -18,7 +18,7 @@ must look for itself.  Changes that are the same as the one before are kept once
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smbport.state.names import name_for_wire
 from smbport.wire.change import NotifyAction, pack_notify_entry
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from smbport.state.server import Event
 
 __all__ = ["Answer", "Waiter", "Watch"]
+
+
+_OF_STREAMS: Final = (NotifyAction.ADDED_STREAM, NotifyAction.REMOVED_STREAM, NotifyAction.MODIFIED_STREAM)
 
 
 class Answer(NamedTuple):
@@ -77,7 +80,8 @@ class Watch:
         """Something below the directory is different."""
         if not what & self._completion_filter:
             return
-        self._keep(pack_notify_entry(action, _name_for_wire(name)))
+        spell = _stream_for_wire if action in _OF_STREAMS else _name_for_wire
+        self._keep(pack_notify_entry(action, spell(name)))
         self._torn = action == NotifyAction.RENAMED_OLD_NAME
         self._tell_next()
 
@@ -133,6 +137,12 @@ class Watch:
         self._size = 0
         self._lost = False
         return Answer(Status.SUCCESS if told else Status.NOTIFY_ENUM_DIR, data)
+
+
+def _stream_for_wire(path: str) -> str:
+    """`path:stream:$DATA`; the name of a stream is the same on both sides."""
+    path, stream, kind = path.rsplit(":", 2)
+    return f"{_name_for_wire(path) if path else path}:{stream}:{kind}"
 
 
 def _name_for_wire(path: str) -> str:

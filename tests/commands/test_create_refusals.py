@@ -39,12 +39,6 @@ def alsi(size: int) -> tuple[bytes, bytes]:
 # By the name ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["f:stream", "f:stream:$DATA", "d:stream", "new:stream"])
-def test_there_are_no_streams(stocked: Any, name: str) -> None:
-    assert stocked.connect().create_status(name, ALL, OPEN_IF) == "OBJECT_NAME_INVALID"
-    assert stocked.names() == ["d", "f"]
-
-
 def test_the_unnamed_stream_is_the_file(stocked: Any) -> None:
     assert stocked.connect().create_status("f::$DATA") == "SUCCESS"
 
@@ -52,7 +46,7 @@ def test_the_unnamed_stream_is_the_file(stocked: Any) -> None:
 BAD_NAMES = [
     "..", "..\\x", "..\\..\\x", "d\\..", "d\\..\\f", "d\\..\\..\\x", "d\\..\\..\\..\\etc\\passwd", "..\\s2\\x",
     "\\f", "\\\\server\\s\\f", "\\..\\x", "\\", "\\\\?\\C:\\x", "d\\\\x", ".", ".\\f", "d\\.", "d\\.\\x",
-    "/etc/passwd", "d/x", "d/../../x", "../x", "C:\\x", "C:", ":stream", "d:s\\..\\..\\x", "f::",
+    "/etc/passwd", "d/x", "d/../../x", "../x", "C:\\x", "C:", "d:s\\..\\..\\x", "f::",
     "f:s:$INDEX_ALLOCATION", "f\0", "f\0.txt", "a\x01", "a\x1f", "*", "f*", "?", "a<b", "a>b", 'a"b', "a|b", "d\\*\\x",
     "\uf029\uf029", "\uf029\uf029\\x", "d\\\uf029\uf029\\\uf029\uf029\\x", "\uf029", "d\\\uf029\\x",
     "x" * 256, "d\\" + "x" * 256, "\\".join(["x" * 200] * 30),

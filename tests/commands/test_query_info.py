@@ -357,13 +357,15 @@ def test_attributes_are_what_is_true(new_share: Any) -> None:
         | FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
         | FileSystemAttribute.SUPPORTS_SPARSE_FILES
         | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
+        | FileSystemAttribute.NAMED_STREAMS
     )
     assert attributes_of(new_share(file_system="ext4")) == (usual, 255, "ext4")
-    poor = attributes_of(new_share(stores_marks=False, holes=False, reflink=False))[0]
+    poor = attributes_of(new_share(stores_marks=False, holes=False, reflink=False, streams=False))[0]
     assert usual & ~poor == (
         FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
         | FileSystemAttribute.SUPPORTS_SPARSE_FILES
         | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
+        | FileSystemAttribute.NAMED_STREAMS
     )
     assert attributes_of(new_share(read_only=True))[0] == usual | FileSystemAttribute.READ_ONLY_VOLUME
     assert attributes_of(new_share(sensitive=True))[0] == usual | FileSystemAttribute.CASE_SENSITIVE_SEARCH

@@ -114,30 +114,37 @@ def refusal(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "stream", "directory"),
+    ("text", "path", "stream", "directory", "data"),
     [
-        ("", "", "", False),
-        ("a", "a", "", False),
-        ("a\\b\\c.txt", "a/b/c.txt", "", False),
-        ("a\\", "a", "", True),
-        ("a\\b\\", "a/b", "", True),
-        (".hidden", ".hidden", "", False),
-        ("..data", "..data", "", False),
-        ("...", "...", "", False),
-        ("a..", "a..", "", False),
-        (" a", " a", "", False),
-        ("a:s", "a", "s", False),
-        ("d\\a:s:$DATA", "d/a", "s", False),
-        ("a:s:$data", "a", "s", False),
-        ("a:s:", "a", "s", False),
-        ("a::$DATA", "a", "", False),
-        ("a\uf022s", "a:s", "", False),
-        ("d\\a\uf026b", "d/a\\b", "", False),
-        ("\uefff\\\uf029hidden", "\udcff/.hidden", "", False),
+        ("", "", "", False, False),
+        ("a", "a", "", False, False),
+        ("a\\b\\c.txt", "a/b/c.txt", "", False, False),
+        ("a\\", "a", "", True, False),
+        ("a\\b\\", "a/b", "", True, False),
+        (".hidden", ".hidden", "", False, False),
+        ("..data", "..data", "", False, False),
+        ("...", "...", "", False, False),
+        ("a..", "a..", "", False, False),
+        (" a", " a", "", False, False),
+        ("a:s", "a", "s", False, True),
+        ("d\\a:s:$DATA", "d/a", "s", False, True),
+        ("a:s:$data", "a", "s", False, True),
+        ("a:*<\x01>\"|?.:$DATA", "a", "*<\x01>\"|?.", False, True),
+        ("a::$DATA", "a", "", False, True),
+        (":s", "", "s", False, True),
+        ("::$DATA", "", "", False, True),
+        ("a:$DATA", "a", "$DATA", False, True),
+        ("a:\uf022", "a", "\uf022", False, True),
+        ("a:" + "s" * MAX_PART, "a", "s" * MAX_PART, False, True),
+        ("d\\a::$INDEX_ALLOCATION", "d/a", "", True, False),
+        ("a:$i30:$Index_Allocation", "a", "", True, False),
+        ("a\uf022s", "a:s", "", False, False),
+        ("d\\a\uf026b", "d/a\\b", "", False, False),
+        ("\uefff\\\uf029hidden", "\udcff/.hidden", "", False, False),
     ],
 )
-def test_names(text, path, stream, directory):
-    assert parse_file_name(text) == FileName(path, stream, directory)
+def test_names(text, path, stream, directory, data):
+    assert parse_file_name(text) == FileName(path, stream, directory, data)
 
 
 ESCAPES = [
@@ -147,8 +154,8 @@ ESCAPES = [
     "/", "/etc/passwd", "a/b", "../x", "..\\/..", "a\\../x", "a/../../x", "..//x",
     "C:\\x", "C:/x", "C:x\\y", "a\\\\b", "a\\\\", "a\\b\\\\", "\0", "a\0b", "..\0", "a\\..\0",
     "\uf029", "\uf029\uf029", "a\\\uf029\uf029\\b", ".\uf029", "\uf029.", "\uf029\uf029\\x", "\uf029\\x",
-    "a:..\\x", "a:\\..\\x", "a:b\\c", "a:/b", "a\\:s", ":s", "::$DATA", ":", "a:", "a::", "a:s:$INDEX_ALLOCATION",
-    "a:s:$DATA:t", "a:::$DATA", "a:s:$DATA\\", "a:$I30:$INDEX_ALLOCATION", "~snapshot\\..\\..\\x", "@GMT-1\\..\\x",
+    "a:..\\x", "a:\\..\\x", "a:b\\c", "a:/b", "a\\:s", ":", "a:", "a::", "a:s:", "a:s:$INDEX_ALLOCATION", "a:s:$FOO",
+    "a:s:$DATA:t", "a:::$DATA", "a:s:$DATA\\", "a:" + "s" * 256, "~snapshot\\..\\..\\x", "@GMT-1\\..\\x",
 ]  # fmt: skip
 
 
@@ -178,7 +185,13 @@ def test_refusals(text, status):
 def test_reserved_characters(letter):
     assert refusal(f"a{letter}") == INVALID
     assert refusal(f"{letter}\\a") == INVALID
+    assert refusal(f"a{letter}:s") == INVALID
+
+
+@pytest.mark.parametrize("letter", ["/", "\\", "\0"])
+def test_reserved_characters_of_streams(letter):
     assert refusal(f"a:{letter}") == INVALID
+    assert refusal(f"a:s{letter}:$DATA") == INVALID
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "漢"])

@@ -35,7 +35,8 @@ class Plain:
     tree = SimpleNamespace(share="data")
     lease = None
 
-    def __init__(self, granted_access=0, share_access=7, path="file"):
+    def __init__(self, granted_access=0, share_access=7, path="file", stream=""):
+        self.stream = stream
         self.granted_access = granted_access
         self.share_access = share_access
         self.path = path
@@ -304,3 +305,97 @@ def test_a_doomed_directory_is_watched_no_more(world):
     assert other.shared.doomed_by is other
     assert waiter.answer.status == Status.DELETE_PENDING
     assert opened.watch is None
+
+
+# Streams --------------------------------------------------------------------------------------------------------
+
+
+def test_streams_are_found_by_their_file_in_any_spelling():
+    files, key = SharedFiles(), FileKey(1, 7)
+    one, other, file = Plain(stream="Name"), Plain(stream="nAME"), Plain()
+    stream = files.join(key, one)
+    assert files.join(key, other) is stream
+    base = files.find(key)
+    assert (stream.base, base.find_stream("NAME"), base.find_stream("x")) == (base, stream, None)
+    assert files.join(key, file) is base
+    assert len(files) == 1
+    assert not files.leave(stream, one)
+    assert files.leave(base, file) is False
+    assert files.leave(stream, other)
+    assert files.due(stream) is None
+    assert len(files) == 0
+
+
+def test_a_stream_has_share_modes_of_its_own_but_for_deleting():
+    files, key = SharedFiles(), FileKey(1, 7)
+    stream = files.join(key, Plain(Access.READ_DATA, 0, stream="s"))
+    base = files.find(key)
+    base.check_sharing(Access.READ_DATA, 0)
+    assert base.undeletable_streams() == [stream]
+    with pytest.raises(StatusError):
+        stream.check_sharing(Access.READ_DATA, 7)
+    shared = files.join(FileKey(1, 8), Plain(Access.READ_DATA, ShareAccess.DELETE, stream="s"))
+    assert shared.base.undeletable_streams() == []
+
+
+def test_a_doomed_file_goes_with_the_last_of_its_streams():
+    files, key = SharedFiles(), FileKey(1, 7)
+    one, other, file = Plain(stream="one"), Plain(stream="other"), Plain()
+    streams = [files.join(key, one), files.join(key, other)]
+    base = files.join(key, file)
+    base.doomed_by = file
+    assert not files.leave(base, file)
+    assert files.leave(streams[0], one)
+    assert files.due(streams[0]) is None
+    streams[1].doomed_by = other
+    assert files.leave(streams[1], other)
+    assert files.due(streams[1]) is file
+    files.forget(base)
+    files.forget(streams[1])
+    assert len(files) == 0
+
+
+def test_a_doomed_stream_stays_known_until_it_is_gone():
+    files, key = SharedFiles(), FileKey(1, 7)
+    opened = Plain(stream="s")
+    stream = files.join(key, opened)
+    stream.doomed_by = opened
+    assert files.leave(stream, opened)
+    assert files.due(stream) is opened
+    base, file = files.find(key), Plain()
+    assert base.find_stream("S") is stream
+    files.join(key, file)
+    assert files.leave(base, file)
+    assert files.due(base) is None
+    assert files.find(key) is base
+    files.forget(stream)
+    assert files.find(key) is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_stream_is_found_by_both_names_while_it_gets_another(fails, closed):
+    files, key = SharedFiles(), FileKey(1, 7)
+    opened = Plain(stream="old")
+    stream = files.join(key, opened)
+    base = files.find(key)
+
+    def rename():
+        with files.renaming_stream(stream, "New"):
+            assert base.find_stream("OLD") is base.find_stream("new") is stream
+            if closed:
+                files.leave(stream, opened)
+            if fails:
+                raise FileExistsError
+
+    if fails:
+        with pytest.raises(FileExistsError):
+            rename()
+    else:
+        rename()
+    name, other = ("old", "new") if fails else ("new", "old")
+    assert base.find_stream(other) is None
+    assert base.find_stream(name) is (None if closed else stream)
+    assert len(files) == (0 if closed else 1)
+    if not closed:
+        assert opened.stream == stream.stream == ("old" if fails else "New")

@@ -150,6 +150,17 @@ def test_names_are_told_as_listings_show_them() -> None:
 # Against a model ----------------------------------------------------------------------------------------------------
 
 
+def test_streams_are_told_behind_their_file() -> None:
+    """The name of a stream is the same on both sides, whatever is in it."""
+    watch = Watch(CompletionFilter.STREAM_NAME, 1000, tree=True)
+    watch.changed(NotifyAction.ADDED_STREAM, 'd/a:b.:s*"?:$DATA', CompletionFilter.STREAM_NAME, None)
+    watch.changed(NotifyAction.REMOVED_STREAM, ":s:$DATA", CompletionFilter.STREAM_NAME, None)
+    assert told(watch.ask(1000)) == [
+        (NotifyAction.ADDED_STREAM, 'd\\a\uf022b\uf029:s*"?:$DATA'),
+        (NotifyAction.REMOVED_STREAM, ":s:$DATA"),
+    ]
+
+
 class WatchMachine(RuleBasedStateMachine):
     """A watch of 60 bytes, and lists of what it should have heard and of who should wait."""
 

@@ -90,7 +90,7 @@ class Copying:
     async def _copy_piece(self, source_offset: int, target_offset: int, length: int) -> int:
         source, target = self._source, self._target
         through = bool(target.create_options & CreateOption.WRITE_THROUGH)
-        clone = self._call.server.platform.clone
+        clone = self._call.server.platform.clone if not (source.stream or target.stream) else None
         try:
             count = await blocking(
                 _copy_piece, clone, source.file, source_offset, target.file, target_offset, length, through=through

@@ -27,7 +27,7 @@ async def duplicate_extents(call: Call, request: IoctlRequest, data: memoryview)
     volume = target.tree.volume
     assert volume is not None
     clone = call.server.platform.clone
-    if clone is None or not volume.features.reflink:
+    if clone is None or not volume.features.reflink or target.stream:
         raise StatusError(Status.INVALID_DEVICE_REQUEST, "this volume does not share blocks")
     asked = _parse(request.ctl_code, data)
     source = _find_source(call, asked, target)
@@ -67,6 +67,7 @@ def _find_source(call: Call, asked: DuplicateExtentsData | DuplicateExtentsDataE
         not isinstance(source, FileOpen)
         or source.persistent_id != asked.source_persistent
         or source.is_directory
+        or source.stream
         or source.shared.key.device != target.shared.key.device
     ):
         raise StatusError(Status.INVALID_HANDLE)

@@ -20,6 +20,7 @@ from smbport.commands.call import Call
 from smbport.commands.find_name import parent_of
 from smbport.commands.fsctl.answer import Answer
 from smbport.commands.steps import blocking
+from smbport.commands.streams import list_streams
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, FileKey, Kind, Volume
 from smbport.state.changes import OF_DIRECTORY, OF_FILE
 from smbport.state.names import name_for_disk, name_for_wire
@@ -70,8 +71,9 @@ async def set_reparse_point(call: Call, request: IoctlRequest, data: memoryview)
     except BadStructure as error:
         raise StatusError(Status.IO_REPARSE_DATA_INVALID, str(error)) from None
     _check_alone(opened)
-    stat = opened.node.stat()
-    if stat.kind == Kind.FILE and stat.size:
+    is_link = opened.node.stat().kind == Kind.SYMLINK
+    streams = () if is_link else await list_streams(opened)
+    if opened.stream or opened.shared.streams or any(stream.size for stream in streams):
         raise StatusError(Status.NOT_SUPPORTED, "the data of the file would be lost")
     volume = opened.volume
     await _exchange(call, opened, lambda name: volume.symlink(name, target, wait=True), ACCESS_NONE)

@@ -43,7 +43,7 @@ def sparse_power(opened: FileOpen) -> Sparse | None:
     """What makes and finds holes on the volume of this open; None if nothing does."""
     volume = opened.tree.volume
     assert volume is not None
-    return opened.tree.session.server.platform.sparse if volume.features.holes else None
+    return opened.tree.session.server.platform.sparse if volume.features.holes and not opened.stream else None
 
 
 def _is_sparse(opened: FileOpen) -> bool:
