@@ -216,3 +216,12 @@ class Interleaving(RuleBasedStateMachine):
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+
+
+def test_what_a_directory_has_suffered_before_somebody_looked_at_it() -> None:
+    ledger = Ledger()
+    ledger.hear([WatchEvent(7, WatchChange.MOVED, ""), WatchEvent(7, WatchChange.GONE, "")], 0)
+    ledger.excuse(7, WatchChange.MOVED, "new")
+    ledger.excuse(8, WatchChange.MOVED, "nobody")
+    moved, gone = ledger.take(1)
+    assert (moved.tellers, gone.tellers) == ({"new"}, set())

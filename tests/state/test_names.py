@@ -129,7 +129,7 @@ def refusal(text):
         ("a:s", "a", "s", False, True),
         ("d\\a:s:$DATA", "d/a", "s", False, True),
         ("a:s:$data", "a", "s", False, True),
-        ("a:*<\x01>\"|?.:$DATA", "a", "*<\x01>\"|?.", False, True),
+        ('a:*<\x01>"|?.:$DATA', "a", '*<\x01>"|?.', False, True),
         ("a::$DATA", "a", "", False, True),
         (":s", "", "s", False, True),
         ("::$DATA", "", "", False, True),

@@ -3,11 +3,14 @@
 import pytest
 
 from smbport.platform import Entry
+from smbport.state.durable import Durability, Promise
+from smbport.state.leases import Lease
 from smbport.state.names import Pattern
 from smbport.state.open import DirectoryCursor, FileOpen, Open, PipeOpen
 from smbport.state.watches import Waiter, Watch
 from smbport.wire.change import CompletionFilter, NotifyAction, parse_notify_information
-from smbport.wire.constants import Access, CreateOption
+from smbport.wire.constants import Access, CreateOption, OplockLevel
+from smbport.wire.create_contexts import LeaseState
 from smbport.wire.status import Status, StatusError
 
 
@@ -179,3 +182,106 @@ def test_who_listens_is_told_through_which_open(world, tree):
     tree.share.changes.add("d", Ear(), tree=False)
     opened.report_modified(CompletionFilter.SECURITY)
     assert heard == [(NotifyAction.MODIFIED, "f", CompletionFilter.SECURITY, opened)]
+
+
+# What it caches and what it was promised -------------------------------------------------------------------------
+
+
+def test_an_open_without_a_cache(world, tree):
+    opened = world.open(tree)
+    assert (opened.cache, opened.caching, opened.caches_handle) == (None, 0, False)
+    assert (opened.oplock_level, opened.parent_lease_key) == (OplockLevel.NONE, None)
+
+
+@pytest.mark.parametrize(
+    ("level", "caching", "caches_handle"),
+    [(OplockLevel.LEVEL_II, 1, False), (OplockLevel.EXCLUSIVE, 5, False), (OplockLevel.BATCH, 7, True)],
+)
+def test_an_oplock_says_what_is_cached(world, tree, level, caching, caches_handle):
+    opened = world.open(tree)
+    opened.oplock = opened.shared.oplocks.grant_oplock(opened, level, sole=True, locked=False)
+    assert opened.cache is opened.oplock
+    assert (opened.oplock_level, opened.caching, opened.caches_handle) == (level, caching, caches_handle)
+
+
+def test_a_lease_says_what_is_cached(world, tree):
+    opened = world.open(tree)
+    lease = Lease(opened.shared, bytes(16), b"k" * 16, version=2, epoch=0, parent_key=b"p" * 16)
+    world.server.leases.join(lease, opened)
+    opened.shared.oplocks.grant_lease(lease, LeaseState.READ_CACHING | LeaseState.HANDLE_CACHING, first=True, sole=True,
+                                      locked=False)  # fmt: skip
+    assert opened.cache is lease
+    assert (opened.oplock_level, opened.caching, opened.caches_handle) == (OplockLevel.LEASE, 3, True)
+    assert opened.parent_lease_key == b"p" * 16
+    lease.over = world.Event()
+    assert not opened.caches_handle, "while it is being broken nobody can count on it"
+
+
+def test_breaks_wait_until_the_open_is_announced(world, tree):
+    opened = world.open(tree)
+    sent = []
+    opened.early_breaks = [lambda: sent.append(1), lambda: sent.append(2)]
+    opened.is_announced()
+    opened.is_announced()
+    assert (sent, opened.early_breaks) == ([1, 2], None)
+
+
+def test_what_was_promised(world, tree):
+    opened = world.open(tree)
+    assert (opened.is_persistent, opened.is_disconnected) == (False, False)
+    opened.durability = Durability(promise=Promise.PERSISTENT, owner="ann", client_guid=bytes(16))
+    assert (opened.is_persistent, opened.is_disconnected) == (True, False)
+    opened.durability.deadline_ns = 5
+    assert (opened.is_persistent, opened.is_disconnected) == (True, True)
+
+
+# Names and volumes ------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_changed_with_the_rights_that_decide(world, tree):
+    opened = world.open(tree)
+    tree.volume, client = object(), tree.volume
+    assert opened.volume is tree.volume
+    opened.governed = True
+    assert opened.volume is tree.share.volume is client
+
+
+class Listening:
+    def __init__(self):
+        self.heard = []
+
+    def changed(self, action, name, what, by):
+        self.heard.append((action, name, what))
+
+    def lost(self):
+        raise AssertionError("nothing was lost")
+
+
+def test_what_happens_to_a_stream_is_told_as_that(world, tree):
+    opened = world.open(tree, "f")
+    opened.stream = "s"
+    opened.report_stream(NotifyAction.ADDED_STREAM, CompletionFilter.STREAM_NAME)  # nobody listens
+    ear = Listening()
+    tree.share.changes.add("", ear, tree=False)
+    opened.report_stream(NotifyAction.ADDED_STREAM, CompletionFilter.STREAM_NAME)
+    opened.report_stream(NotifyAction.REMOVED_STREAM, CompletionFilter.STREAM_NAME, "t")
+    opened.report_modified(CompletionFilter.SIZE)
+    opened.report_modified(CompletionFilter.LAST_WRITE | CompletionFilter.ATTRIBUTES)
+    assert ear.heard == [
+        (NotifyAction.ADDED_STREAM, "f:s:$DATA", CompletionFilter.STREAM_NAME),
+        (NotifyAction.REMOVED_STREAM, "f:t:$DATA", CompletionFilter.STREAM_NAME),
+        (NotifyAction.MODIFIED_STREAM, "f:s:$DATA", CompletionFilter.STREAM_SIZE),
+        (NotifyAction.MODIFIED_STREAM, "f:s:$DATA", CompletionFilter.STREAM_WRITE),
+        (NotifyAction.MODIFIED, "f", CompletionFilter.ATTRIBUTES),
+    ]
+
+
+def test_a_write_is_noted_only_where_others_are_watched(world, tree):
+    opened, changes = world.open(tree, "d/f"), tree.share.changes
+    ear = Listening()
+    changes.add("d", ear, tree=False)
+    opened.note_written()
+    changes.posts = 1
+    opened.note_written()
+    changes.posts = 0
+    assert ear.heard == [], "it is told when the file is closed"

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from smbport.platform import FileKey
+from smbport.state.app_instances import AppInstance
+from smbport.state.durable import Durability, Promise
+from smbport.state.leases import Lease
 from smbport.state.ranges import HeldLock
 from smbport.state.server import Runtime, Server
 from smbport.state.settings import Settings, ShareSettings
 from smbport.state.watches import Waiter, Watch
 from smbport.wire.change import CompletionFilter, NotifyAction
-from smbport.wire.constants import CreateOption
+from smbport.wire.constants import CreateOption, OplockLevel
+from smbport.wire.create_contexts import LeaseState
 from smbport.wire.status import Status, StatusError
 
 # Shares ---------------------------------------------------------------------------------------------------------
@@ -320,3 +324,104 @@ def test_a_close_ends_the_watch(world):
     world.server.close_open(opened)
     assert waiter.answer.status == Status.NOTIFY_CLEANUP
     assert not opened.tree.share.changes
+
+
+# Opens that outlive their session ---------------------------------------------------------------------------------
+
+
+def test_async_ids_are_never_used_twice(world):
+    ids = [world.server.new_async_id() for _ in range(3)]
+    assert len(set(ids)) == 3
+    assert 0 not in ids
+
+
+@pytest.fixture
+def durable(world):
+    """An open with a batch oplock that was promised to survive its connection."""
+    opened = world.open(world.tree(world.session()))
+    opened.oplock = opened.shared.oplocks.grant_oplock(opened, OplockLevel.BATCH, sole=True, locked=False)
+    opened.durability = Durability(promise=Promise.DURABLE, owner="ann", client_guid=bytes(16), timeout_ns=10**9)
+    world.server.durable.add(opened)
+    return opened
+
+
+def test_a_durable_open_is_kept_and_found_again(world, durable):
+    server, session, old_id = world.server, durable.tree.session, durable.volatile_id
+    assert server.lose_open(durable) is None
+    assert durable.is_disconnected
+    assert (session.opens, server.open_count, durable.node.closed) == ({}, 1, 0)
+    assert server.new_file_id()[0] != durable.persistent_id
+    tree = world.tree(world.session())
+    server.regain_open(durable, tree)
+    assert not durable.is_disconnected
+    assert durable.volatile_id != old_id
+    assert tree.session.opens == {durable.volatile_id: durable}
+
+
+def test_ids_of_opens_that_came_back_are_passed_over(world, durable):
+    server = world.server
+    server.lose_open(durable)
+    server.next_volatile_id = durable.persistent_id
+    assert server.new_file_id()[0] == durable.persistent_id + 1
+
+
+def test_what_was_not_promised_is_closed_when_it_is_lost(world):
+    opened = world.open(world.tree(world.session()))
+    assert world.server.lose_open(opened) is None
+    assert (opened.closed, opened.node.closed, world.server.open_count) == (True, 1, 0)
+    assert world.server.lose_open(opened) is None
+    pipe = world.open_pipe(world.tree(world.session(), "IPC$"))
+    world.server.lose_open(pipe)
+    assert pipe.closed
+
+
+def test_a_durable_open_with_locks_needs_to_cache_writes(world, durable):
+    """As on Windows: what was locked and not cached could have changed meanwhile."""
+    durable.shared.locks.try_lock(durable, 0, 1, exclusive=True)
+    durable.oplock.state = LeaseState.READ_CACHING | LeaseState.HANDLE_CACHING
+    world.server.lose_open(durable)
+    assert durable.closed
+
+
+def test_a_close_forgets_what_was_promised(world, durable):
+    server = world.server
+    server.app_instances.add(durable, AppInstance(b"i" * 16, (0, 0), bytes(16)))
+    server.lose_open(durable)
+    assert len(server.durable) == 1
+    server.close_open(durable)
+    assert len(server.durable) == 0
+    assert not server.app_instances.find_displaced(
+        AppInstance(b"i" * 16, (1, 0), b"x" * 16), durable.tree.share, durable.path
+    )
+
+
+def test_a_close_gives_the_cache_back(world, durable):
+    tree = world.tree(world.session())
+    leased = world.open(tree, "other", inode=2)
+    lease = Lease(leased.shared, bytes(16), b"k" * 16, version=1, epoch=0, parent_key=None)
+    world.server.leases.join(lease, leased)
+    leased.shared.oplocks.grant_lease(lease, LeaseState.READ_CACHING, first=True, sole=True, locked=False)
+    shared, oplocks = durable.shared, leased.shared.oplocks
+    world.server.close_open(durable)
+    world.server.close_open(leased)
+    assert (len(shared.oplocks), len(oplocks), len(world.server.leases)) == (0, 0, 0)
+
+
+# Where descriptors are kept ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("acl", "attribute", "said"),
+    [
+        (None, None, "acl = .nt. is not possible: too simple"),
+        (SimpleNamespace(names=("user.NTACL",)), "security.NTACL", "cannot be stored as 'security.NTACL' here"),
+    ],
+)
+def test_descriptors_that_cannot_be_stored(acl, attribute, said):
+    features = SimpleNamespace(case_sensitive=True, case_preserving=True, read_only=False)
+    volume = SimpleNamespace(close=lambda: None, features=features)
+    platform = SimpleNamespace(open_volume=lambda path: volume, acl=acl, absent={"acl": "too simple"})
+    share = ShareSettings(name="a", path="/a", case_sensitive=True, acl="nt", acl_attribute=attribute)
+    runtime = Runtime(now_ns=lambda: 0, random_bytes=bytes, new_event=object)
+    with pytest.raises(OSError, match=said):
+        Server(Settings(shares=(share,)), platform, None, runtime)
