@@ -78,7 +78,7 @@ def _check_making(bench: Bench, streams: Streams, name: str) -> None:
         demand = "create of a stream with an impossible name is OSError(ENAMETOOLONG) or OSError(EINVAL)"
         check_refused(demand, BAD_NAME, streams.create, node, bad)
     node.close()
-    for stream in ("one", "Zwei & drei", "*?<>\"|", "\u00fc"):
+    for stream in ("one", "Zwei & drei", '*?<>"|', "\u00fc"):
         made = streams.create(_node(bench, name), stream)
         require(made.stat().size == 0 and made.read_at(0, 10) == b"", "a new stream is empty")
         made.close()
@@ -87,7 +87,7 @@ def _check_making(bench: Bench, streams: Streams, name: str) -> None:
         demand = "create of a stream that is there is FileExistsError"
         check_refused(demand, (errno.EEXIST,), streams.create, node, stream)
         node.close()
-    _remove(bench, streams, name, "one", "Zwei & drei", "*?<>\"|", "\u00fc")
+    _remove(bench, streams, name, "one", "Zwei & drei", '*?<>"|', "\u00fc")
     require(not _sizes(bench, streams, name), "remove takes a stream away")
 
 
