@@ -43,7 +43,7 @@ from smbport.commands.streams import (
     streams_of,
 )
 from smbport.pipes.pipe import open_pipe
-from smbport.pipes.server_info import ServerInfo, ShareInfo
+from smbport.pipes.server_info import ServerInfo, describe_server
 from smbport.platform import Kind
 from smbport.security.access import Privilege, map_generic
 from smbport.security.names import Names
@@ -457,17 +457,8 @@ async def _create_pipe(call: Call, tree: TreeConnect, text: str) -> Reply:
 
 
 def _describe(server: Server, tree: TreeConnect, names: Names | None) -> ServerInfo:
-    """What browsing shows: every share that is not hidden; an anonymous user sees an empty list."""
-    settings = server.settings
+    """What browsing shows: every share that is not hidden; an anonymous user sees no share of ours."""
     user = tree.session.user
-    shares = [ShareInfo(name="IPC$", kind=0x80000003, comment="IPC Service", path="")]
-    if user is not None and user.kind != "anonymous":
-        shares += [
-            ShareInfo(name=share.name, kind=0, comment=share.settings.comment, path=f"C:\\{share.name}")
-            for share in server.shares.values()
-            if not share.settings.hidden
-        ]
-    return ServerInfo(
-        name=settings.server_name, domain=settings.workgroup, comment=settings.comment, shares=tuple(shares),
-        user=tree.session.user_name, names=names,
-    )  # fmt: skip
+    known = user is not None and user.kind != "anonymous"
+    shares = [share.settings for share in server.shares.values()] if known else []
+    return describe_server(server.settings, shares, user=tree.session.user_name, names=names)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smbport.control.rules import Rules
-from smbport.pipes.pipe import Pipe, ServerInfo, ShareInfo, open_pipe
+from smbport.pipes.pipe import Pipe, open_pipe
 from smbport.pipes.rpc import Fault, PduFlag, PduHeader, PduType
+from smbport.pipes.server_info import ServerInfo, describe_server
 from smbport.security.auth import UserDatabase
 from smbport.security.names import Names
 from smbport.wire.status import StatusError
@@ -80,17 +81,9 @@ class KernelPipes:
 
 def describe(rules: Rules, users: UserDatabase, machine_id: tuple[int, int, int], restricted: bool) -> ServerInfo:
     """What clients are told.  The kernel does not say who asks: guests, whoever they are, see what guests may use."""
-    settings = rules.settings
-    shares = [ShareInfo(name="IPC$", kind=0x80000003, comment="IPC Service", path="")]
-    shares += [
-        ShareInfo(name=share.name, kind=0, comment=share.comment, path=f"C:\\{share.name}")
-        for share in settings.shares
-        if not share.hidden and (share.guest or not restricted)
-    ]
-    return ServerInfo(
-        name=settings.server_name, domain=settings.workgroup, comment=settings.comment, shares=tuple(shares), user="",
-        names=None if restricted else _find_names(rules, users, machine_id),
-    )  # fmt: skip
+    shares = [share for share in rules.settings.shares if share.guest or not restricted]
+    names = None if restricted else _find_names(rules, users, machine_id)
+    return describe_server(rules.settings, shares, user="", names=names)
 
 
 def _find_names(rules: Rules, users: UserDatabase, machine_id: tuple[int, int, int]) -> Names:

@@ -1,10 +1,12 @@
 """What the services on IPC$ tell clients about this server; the caller makes it afresh for every call."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from smbport.security.names import Names
+from smbport.state.settings import Settings, ShareSettings
 
-__all__ = ["ServerInfo", "ShareInfo"]
+__all__ = ["ServerInfo", "ShareInfo", "describe_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,19 @@ class ServerInfo:
     shares: tuple[ShareInfo, ...]
     user: str
     names: Names | None = None  # of accounts; None: this user may not ask for them
+
+
+def describe_server(
+    settings: Settings, shares: Iterable[ShareSettings], *, user: str, names: Names | None
+) -> ServerInfo:
+    """The server with IPC$ and those of `shares` that are not hidden, as `user` ("": nobody known) is told of it."""
+    listed = [ShareInfo(name="IPC$", kind=0x80000003, comment="IPC Service", path="")]
+    listed += [
+        ShareInfo(name=share.name, kind=0, comment=share.comment, path=f"C:\\{share.name}")
+        for share in shares
+        if not share.hidden
+    ]
+    return ServerInfo(
+        name=settings.server_name, domain=settings.workgroup, comment=settings.comment, shares=tuple(listed),
+        user=user, names=names,
+    )  # fmt: skip

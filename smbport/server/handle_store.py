@@ -89,7 +89,7 @@ class SqliteHandleStore:
             database.executemany("DELETE FROM handle WHERE id = ?", gone)
             database.executemany("DELETE FROM lock WHERE id = ?", gone)
             database.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # also a KeyboardInterrupt: half a batch must not stay open
             database.execute("ROLLBACK")
             raise
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from smbport.wire.constants import CompletionFilter
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.record import U16, U32, U64, Buffer, Pad4, Record, field, join_chain, record, split_chain
 from smbport.wire.text import decode_utf16, encode_utf16
@@ -18,23 +19,6 @@ class ChangeNotifyFlag:
     """[MS-SMB2] 2.2.35"""
 
     WATCH_TREE: Final = 0x0001
-
-
-class CompletionFilter:
-    """What of a name or file is different.  [MS-SMB2] 2.2.35"""
-
-    FILE_NAME: Final = 0x00000001
-    DIR_NAME: Final = 0x00000002
-    ATTRIBUTES: Final = 0x00000004
-    SIZE: Final = 0x00000008
-    LAST_WRITE: Final = 0x00000010
-    LAST_ACCESS: Final = 0x00000020
-    CREATION: Final = 0x00000040
-    EA: Final = 0x00000080
-    SECURITY: Final = 0x00000100
-    STREAM_NAME: Final = 0x00000200
-    STREAM_SIZE: Final = 0x00000400
-    STREAM_WRITE: Final = 0x00000800
 
 
 class NotifyAction:

@@ -7,12 +7,12 @@ Plain ints, because one `IntFlag & IntFlag` costs more than parsing a whole requ
 from typing import Final
 
 __all__ = [
-    "Access", "AceFlag", "AceType", "Capability", "Cipher", "CloseFlag", "Command", "CompressionAlgorithm",
-    "ContextTag", "CreateAction", "CreateDisposition", "CreateOption", "Dialect", "FileAttribute", "FileInfo",
-    "FsControl", "FsInfo", "HashAlgorithm", "HeaderFlag", "ImpersonationLevel", "InfoType", "IoctlFlag", "LockFlag",
-    "NegotiateContextType", "NotifyFilter", "OplockLevel", "QueryDirectoryFlag", "SecurityInformation",
-    "SecurityMode", "SessionFlag", "SessionSetupFlag", "ShareAccess", "ShareCapability", "ShareFlag", "ShareType",
-    "SigningAlgorithm", "TransformFlag", "WriteFlag", "name", "names",
+    "Access", "AceFlag", "AceType", "Capability", "Cipher", "CloseFlag", "Command", "CompletionFilter",
+    "CompressionAlgorithm", "ContextTag", "CreateAction", "CreateDisposition", "CreateOption", "Dialect",
+    "FileAttribute", "FileInfo", "FsControl", "FsInfo", "HashAlgorithm", "HeaderFlag", "ImpersonationLevel",
+    "InfoType", "IoctlFlag", "LockFlag", "NegotiateContextType", "OplockLevel", "QueryDirectoryFlag",
+    "SecurityInformation", "SecurityMode", "SessionFlag", "SessionSetupFlag", "ShareAccess", "ShareCapability",
+    "ShareFlag", "ShareType", "SigningAlgorithm", "TransformFlag", "WriteFlag", "name", "names",
 ]  # fmt: skip
 
 
@@ -372,8 +372,8 @@ class QueryDirectoryFlag:
     REOPEN: Final = 0x10
 
 
-class NotifyFilter:
-    """[MS-SMB2] 2.2.35"""
+class CompletionFilter:
+    """What of a name or file is different.  [MS-SMB2] 2.2.35"""
 
     FILE_NAME: Final = 0x00000001
     DIR_NAME: Final = 0x00000002

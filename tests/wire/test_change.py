@@ -12,7 +12,7 @@ from smbport.wire.change import (
     pack_notify_information,
     parse_notify_information,
 )
-from smbport.wire.constants import NotifyFilter
+from smbport.wire.constants import CompletionFilter
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.record import BadStructure
 
@@ -23,7 +23,7 @@ EXAMPLES = [
             output_buffer_length=1000,
             file_id_persistent=0x271677B1,
             file_id_volatile=0x4F99B4A6,
-            completion_filter=NotifyFilter.FILE_NAME | NotifyFilter.DIR_NAME,
+            completion_filter=CompletionFilter.FILE_NAME | CompletionFilter.DIR_NAME,
         ),
         "2000 0100 e8030000 b177162700000000 a6b4994f00000000 03000000 00000000",
     ),

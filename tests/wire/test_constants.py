@@ -17,7 +17,7 @@ from smbport.wire.constants import (
 
 NAMESPACES = [cls for _, cls in inspect.getmembers(constants, inspect.isclass)]
 MASKS = [
-    "AceFlag", "Capability", "CloseFlag", "CreateOption", "FileAttribute", "IoctlFlag", "LockFlag", "NotifyFilter",
+    "AceFlag", "Capability", "CloseFlag", "CreateOption", "FileAttribute", "IoctlFlag", "LockFlag", "CompletionFilter",
     "QueryDirectoryFlag", "SecurityInformation", "SecurityMode", "SessionFlag", "SessionSetupFlag", "ShareAccess",
     "ShareCapability", "TransformFlag", "WriteFlag",
 ]  # fmt: skip
