@@ -90,10 +90,16 @@ class Report:
     def passed(self) -> bool:
         return not any(finding.outcome == "failed" for finding in self.findings)
 
+    @property
+    def lines(self) -> list[str]:
+        return [f"{check:12} {outcome:7} {detail}".rstrip() for check, outcome, detail in self.findings]
+
+    @property
+    def verdict(self) -> str:
+        return f"{self.platform} {'passed' if self.passed else 'failed'} the exam"
+
     def __str__(self) -> str:
-        lines = [f"{check:12} {outcome:7} {detail}".rstrip() for check, outcome, detail in self.findings]
-        verdict = "passed the exam" if self.passed else "failed the exam"
-        return "\n".join([*lines, f"{self.platform} {verdict}"])
+        return "\n".join([*self.lines, self.verdict])
 
 
 def examine(platform: Platform, path: str, checks: Iterable[str] = CHECKS) -> Report:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from smbport import __version__, cli, registry
+from smbport.cli import serve
+from smbport.cli.arguments import new_parser
 from smbport.platform import POWERS
 from smbport.registry import PlatformError
 from smbport.security.auth import nt_hash
@@ -114,14 +116,14 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(*arguments: str):
-    return cli._parser().parse_args(["serve", *arguments])
+    return new_parser().parse_args(["serve", *arguments])
 
 
 def test_arguments_add_to_the_file(tmp_path: Path) -> None:
     file = tmp_path / "smbport.toml"
     file.write_text('[server]\nlisten = ["127.0.0.1:1"]\n[share.first]\npath = "/a"\n')
     chosen = options("--config", str(file), "--share", "second=/b,ro", "--listen", "[::1]:2", "--listen", "3")
-    configuration = cli._configuration(chosen)
+    configuration = serve._configuration(chosen)
     shares = [(share.name, share.path, share.read_only) for share in configuration.settings.shares]
     assert shares == [("first", "/a", False), ("second", "/b", True)]
     assert configuration.listen == (("127.0.0.1", 1), ("::1", 2), (None, 3))
@@ -169,14 +171,14 @@ def with_ports(errors: dict[int, int]) -> MemoryPlatform:
 
 def test_the_standard_port_if_it_can_be_had(capsys: pytest.CaptureFixture[str]) -> None:
     platform = with_ports({})
-    assert cli._default_listen(platform) == [(None, 445)]
+    assert serve._default_listen(platform) == [(None, 445)]
     assert [sock.fileno() for sock in platform.sockets.opened] == [-1, -1]
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("number", [13, 98], ids=os.strerror)
 def test_another_port_if_not(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._default_listen(with_ports({445: number})) == [(None, 4445)]
+    assert serve._default_listen(with_ports({445: number})) == [(None, 4445)]
     assert capsys.readouterr().err == f"Port 445 cannot be had ({os.strerror(number)}); using 4445.\n"
 
 
@@ -204,7 +206,7 @@ def test_no_more_is_promised_than_there_are_descriptors(
     asked: list[object] = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda which, wanted: asked.append(wanted))
-    assert cli._bounded(Settings()) == replace(Settings(), limits=Limits(connections=connections, opens=opens))
+    assert serve._bounded(Settings()) == replace(Settings(), limits=Limits(connections=connections, opens=opens))
     assert asked == raised
     said = f"{limits[1]} descriptors are allowed: at most {connections} connections, {opens} opens"
     assert [record.getMessage() for record in caplog.records] == ([said] if opens < Limits().opens else [])
@@ -225,7 +227,7 @@ def test_users_of_the_configuration_that_one_user_stands_in_for(
     file = tmp_path / "smbport.toml"
     file.write_text('[server]\nusers = "/x.db"\n[share.a]\npath = "/b"\n')
     chosen = options("--config", str(file), "--user", "bob")
-    users, made_up = cli._users(chosen, cli._configuration(chosen), MemoryPlatform())
+    users, made_up = serve._users(chosen, serve._configuration(chosen), MemoryPlatform())
     assert made_up is None
     assert [record.name for record in users.list()] == ["bob"]
     said = capsys.readouterr().err
@@ -245,14 +247,14 @@ def test_a_user_that_is_refused_leaves_no_store(
 def test_without_users_one_is_made_up() -> None:
     platform = MemoryPlatform()
     chosen = options("--share", "a=/b")
-    users, made_up = cli._users(chosen, cli._configuration(chosen), platform)
+    users, made_up = serve._users(chosen, serve._configuration(chosen), platform)
     assert made_up is not None
     name, password = made_up
     record = users.find_user(name)
     assert record is not None
     assert (record.nt_hash, record.account) == (nt_hash(password), platform.account.name)
     assert len(password) >= 16
-    _, again = cli._users(chosen, cli._configuration(chosen), platform)
+    _, again = serve._users(chosen, serve._configuration(chosen), platform)
     assert again is not None
     assert again[1] != password
 
@@ -260,9 +262,9 @@ def test_without_users_one_is_made_up() -> None:
 def test_an_empty_store_is_no_users_and_a_full_one_is(home: Path, typed) -> None:
     chosen = options("--share", "a=/b")
     with UserStore.open(home / "users.db", create=True) as store:
-        assert cli._users(chosen, cli._configuration(chosen), MemoryPlatform())[1] is not None
+        assert serve._users(chosen, serve._configuration(chosen), MemoryPlatform())[1] is not None
         store.add("alice", "secret")
-    users, made_up = cli._users(chosen, cli._configuration(chosen), MemoryPlatform())
+    users, made_up = serve._users(chosen, serve._configuration(chosen), MemoryPlatform())
     assert made_up is None
     record = users.find_user("ALICE")
     assert record is not None
@@ -273,7 +275,7 @@ def test_an_empty_store_is_no_users_and_a_full_one_is(home: Path, typed) -> None
 def test_one_user_for_this_run(typed) -> None:
     typed("secret\n")
     chosen = options("--share", "a=/b", "--user", "bob")
-    users, made_up = cli._users(chosen, cli._configuration(chosen), MemoryPlatform())
+    users, made_up = serve._users(chosen, serve._configuration(chosen), MemoryPlatform())
     assert made_up is None
     record = users.find_user("bob")
     assert record is not None
@@ -288,7 +290,7 @@ def visit(monkeypatch: pytest.MonkeyPatch):
     """`visit(action)`: call `action(run, port)` in a thread when the server greets, and then stop it by a signal."""
 
     def visit(action, number: int = signal.SIGTERM) -> None:
-        greet = cli._greet
+        greet = serve._greet
 
         def greet_and_go(run, addresses) -> None:
             greet(run, addresses)
@@ -300,7 +302,7 @@ def visit(monkeypatch: pytest.MonkeyPatch):
             finally:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr(cli, "_greet", greet_and_go)
+        monkeypatch.setattr(serve, "_greet", greet_and_go)
 
     return visit
 

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from smbport import cli, registry
+from smbport.cli import serve
 from smbport.kernel import KernelSetting
 from smbport.platform import Account
 from smbport.testing.kernel import FakeKernel
@@ -53,7 +54,7 @@ def meanwhile(monkeypatch):
     """`meanwhile(action)`: run the coroutine function when the server greets, and then stop it by SIGTERM."""
 
     def meanwhile(action):
-        greet = cli._greet
+        greet = serve._greet
 
         async def act():
             await action()
@@ -63,7 +64,7 @@ def meanwhile(monkeypatch):
             greet(run, addresses)
             trio.lowlevel.spawn_system_task(act)
 
-        monkeypatch.setattr(cli, "_greet", greet_and_go)
+        monkeypatch.setattr(serve, "_greet", greet_and_go)
 
     return meanwhile
 
