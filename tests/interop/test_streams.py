@@ -2,18 +2,12 @@
 
 import os
 import shutil
-import socket
-import subprocess
-from dataclasses import dataclass
 
 import pytest
 
 from smbport.posix.walk import HIDDEN
-from smbport.testing.client import Client, SocketLink
-from smbport.wire.constants import Access, CreateDisposition, CreateOption, FileInfo
-from smbport.wire.fscc import FileRenameInformation, pack_with_name
-from smbport.wire.fscc_entries import parse_streams
-from smbport.wire.status import StatusError
+from smbport.wire.constants import CreateDisposition, CreateOption
+from tests.interop.samba import Side, run_smbd
 
 pytestmark = [
     pytest.mark.interop,
@@ -21,119 +15,12 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="smbd must run as root"),
 ]
 
-PASSWORD = "Correct Horse 9"
-PATIENCE_S = 30
-CONFIGURATION = """
-[global]
-  smb ports = {port}
-  interfaces = 127.0.0.1/8
-  private dir = {home}
-  lock directory = {home}
-  state directory = {home}
-  cache directory = {home}
-  pid directory = {home}
-  ncalrpc dir = {home}/ncalrpc
-  log file = {home}/log
-  server role = standalone
-  disable spoolss = yes
-  load printers = no
-  kernel oplocks = no
-  store dos attributes = yes
-  vfs objects = streams_xattr
-[data]
-  path = {path}
-  read only = no
-"""
-
-
-@dataclass
-class Samba:
-    """A running smbd: as much of a server as connecting takes."""
-
-    port: int
-    host: str = "127.0.0.1"
-    user: str = "root"
-    password: str = PASSWORD
-
 
 @pytest.fixture
 def samba(server, tmp_path):
     """smbd over the same folder as `server`."""
-    home = tmp_path / "samba"
-    home.mkdir(mode=0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    configuration = home / "smb.conf"
-    configuration.write_text(CONFIGURATION.format(port=port, home=home, path=server.path()))
-    subprocess.run(
-        ["smbpasswd", "-c", str(configuration), "-s", "-a", "root"],
-        input=f"{PASSWORD}\n" * 2, text=True, check=True, capture_output=True,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        ["smbd", f"--configfile={configuration}", "--foreground", "--no-process-group"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it ends its whole process group
-    )  # fmt: skip
-    try:
-        wait_until_it_listens(process, port)
-        yield Samba(port)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
-def wait_until_it_listens(process, port):
-    while process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
-        except ConnectionRefusedError:
-            continue
-        return
-    raise AssertionError("smbd ended at once")
-
-
-class Side:
-    """One of the two servers, as a client has it."""
-
-    def __init__(self, server):
-        self.link = SocketLink.connect(server.host, server.port)
-        self.client = Client(self.link)
-        self.client.negotiate()
-        self.client.log_on(server.user, server.password)
-        self.tree = self.client.tree_connect("data")
-
-    def open(self, name, *, disposition=CreateDisposition.OPEN, options=0, access=Access.FILE_ALL_ACCESS):
-        return self.client.create(self.tree, name, access=access, disposition=disposition, options=options)
-
-    def put(self, name, data):
-        file = self.open(name, disposition=CreateDisposition.OVERWRITE_IF)
-        if data:
-            self.client.write(file, 0, data)
-        self.client.close(file)
-
-    def get(self, name):
-        file = self.open(name, access=Access.FILE_GENERIC_READ)
-        try:
-            return self.client.read(file, 0, 65536)
-        except StatusError:
-            return b""  # the end of the file
-        finally:
-            self.client.close(file)
-
-    def list(self, name):
-        file = self.open(name, access=Access.FILE_GENERIC_READ)
-        found = {stream.name: stream.size for stream in parse_streams(self.client.query_info(file, FileInfo.STREAM))}
-        self.client.close(file)
-        return found
-
-    def remove(self, name):
-        self.client.close(self.open(name, options=CreateOption.DELETE_ON_CLOSE))
-
-    def rename(self, name, new):
-        file = self.open(name)
-        record = FileRenameInformation(replace_if_exists=False, root_directory=0)
-        self.client.set_info(file, FileInfo.RENAME, pack_with_name(record, new))
-        self.client.close(file)
+    with run_smbd(tmp_path / "samba", server.path(), "streams_xattr") as samba:
+        yield samba
 
 
 @pytest.fixture
