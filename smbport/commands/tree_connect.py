@@ -23,7 +23,7 @@ from smbport.wire.tree import (
     tree_path,
 )
 
-__all__ = ["connect", "tree_connect", "tree_disconnect"]
+__all__ = ["connect", "may_connect", "tree_connect", "tree_disconnect"]
 
 EXTENSION_PRESENT: Final = 0x0004  # SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT, clusters only  [MS-SMB2] 2.2.9
 
@@ -50,25 +50,30 @@ async def tree_connect(call: Call, request: TreeConnectRequest) -> Reply:
     return Reply(
         TreeConnectResponse(
             share_type=ShareType.PIPE if tree.volume is None else ShareType.DISK,
-            share_flags=_flags(tree),
+            share_flags=_flags(call, tree),
             capabilities=_capabilities(call, tree),
             maximal_access=tree.maximal_access,
         )
     )
 
 
-def _flags(tree: TreeConnect) -> int:
+def _flags(call: Call, tree: TreeConnect) -> int:
     """[MS-SMB2] 2.2.10, ShareFlags"""
     flags = ShareFlag.ENCRYPT_DATA if tree.encrypt else ShareFlag.MANUAL_CACHING
     if tree.share.settings.access_based_enumeration:
         flags |= ShareFlag.ACCESS_BASED_DIRECTORY_ENUM
+    if tree.share.settings.compression and call.connection.compression:
+        flags |= ShareFlag.COMPRESS_DATA
+    if tree.share.links is not None:
+        flags |= ShareFlag.DFS | ShareFlag.DFS_ROOT
     return flags
 
 
 def _capabilities(call: Call, tree: TreeConnect) -> int:
     """[MS-SMB2] 2.2.10, Capabilities"""
     available = tree.share.settings.continuous_availability and call.connection.dialect >= Dialect.SMB_3_0
-    return ShareCapability.CONTINUOUS_AVAILABILITY if available else 0
+    capabilities = ShareCapability.CONTINUOUS_AVAILABILITY if available else 0
+    return capabilities | ShareCapability.DFS if tree.share.links is not None else capabilities
 
 
 def _find_share(call: Call, path: str) -> Share:
@@ -80,14 +85,19 @@ def _find_share(call: Call, path: str) -> Share:
     session = call.session
     if share is None or "\\" in name:
         raise StatusError(Status.BAD_NETWORK_NAME)
-    assert session.user is not None
-    kind = session.user.kind
-    if share is call.server.ipc:
-        return share
-    if kind == "anonymous" or (kind == "guest" and not share.settings.guest) or not share.admits(session.listed_name):
+    if share is not call.server.ipc and not may_connect(session, share):
         log.warning("%s may not connect to share %s", session.user_name or "an anonymous user", share.name)
         raise StatusError(Status.ACCESS_DENIED)
     return share
+
+
+def may_connect(session: Session, share: Share) -> bool:
+    """Whether the settings of a share let this user in."""
+    assert session.user is not None
+    kind = session.user.kind
+    if kind == "anonymous" or (kind == "guest" and not share.settings.guest):
+        return False
+    return share.admits(session.listed_name)
 
 
 async def connect(server: Server, session: Session, share: Share) -> TreeConnect:
