@@ -1,7 +1,7 @@
 """What the create contexts of a request ask for.  [MS-SMB2] 3.3.5.9
 
-Contexts of features this server does not offer (AAPL) are ignored, as the specification has it: the response simply
-lacks their answer.
+Contexts of features that a share does not offer are ignored, as the specification has it: the response simply lacks
+their answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smbport.commands.extended_attributes import parse_new_eas
+from smbport.wire.aapl import ServerQuery
 from smbport.wire.constants import ContextTag
 from smbport.wire.create_contexts import (
     AllocationSize,
@@ -20,11 +21,13 @@ from smbport.wire.create_contexts import (
     DurableHandleRequestV2,
     LeaseContext,
     LeaseContextV2,
+    PosixCreateRequest,
     TimewarpToken,
     parse_lease,
     parse_maximal_access_request,
 )
 from smbport.wire.fscc_entries import FullEa
+from smbport.wire.record import BadStructure
 from smbport.wire.security import SecurityDescriptor
 from smbport.wire.status import Status, StatusError
 
@@ -49,11 +52,21 @@ class Contexts:
     reconnect_v2: DurableHandleReconnectV2 | None = None
     app_instance_id: bytes | None = None
     app_instance_version: AppInstanceVersion | None = None
+    posix_mode: int | None = None  # permission bits of a new file; None: not a POSIX open
+    aapl: bytes | None = None  # Apple's, as it came
+    query: ServerQuery | None = None  # the same, where the share answers it
 
     @property
     def any_answer(self) -> bool:
         """Whether the response has contexts."""
-        return self.maximal_access or self.on_disk_id or self.durable or self.durable_v2 is not None
+        return (
+            self.maximal_access
+            or self.on_disk_id
+            or self.durable
+            or self.durable_v2 is not None
+            or self.posix_mode is not None
+            or self.query is not None
+        )
 
 
 def parse_contexts(contexts: Sequence[tuple[bytes, memoryview]]) -> Contexts:
@@ -133,6 +146,17 @@ def _app_instance_version(asked: Contexts, data: memoryview) -> None:
     asked.app_instance_version = AppInstanceVersion.unpack_from(data)
 
 
+def _posix(asked: Contexts, data: memoryview) -> None:
+    """Type bits above the permissions do not count: what is made follows from the create options."""
+    if len(data) != PosixCreateRequest.SIZE:
+        raise BadStructure(f"POSIX create context of {len(data)} bytes")
+    asked.posix_mode = PosixCreateRequest.unpack_from(data).mode & 0o7777
+
+
+def _aapl(asked: Contexts, data: memoryview) -> None:
+    asked.aapl = bytes(data)
+
+
 _KINDS: Final[dict[bytes, Callable[[Contexts, memoryview], None]]] = {
     ContextTag.MAXIMAL_ACCESS: _maximal_access,
     ContextTag.ON_DISK_ID: _on_disk_id,
@@ -147,4 +171,6 @@ _KINDS: Final[dict[bytes, Callable[[Contexts, memoryview], None]]] = {
     ContextTag.DURABLE_RECONNECT_V2: _reconnect_v2,
     ContextTag.APP_INSTANCE_ID: _app_instance_id,
     ContextTag.APP_INSTANCE_VERSION: _app_instance_version,
+    ContextTag.POSIX: _posix,
+    ContextTag.AAPL: _aapl,
 }

@@ -1,7 +1,10 @@
 """The create contexts of a response.  [MS-SMB2] 2.2.14.2"""
 
+from smbport.commands.contexts.aapl import answer_query
 from smbport.commands.contexts.request import Contexts
+from smbport.commands.macos import hides_file_ids
 from smbport.commands.open_node import Opened
+from smbport.commands.posix import create_response
 from smbport.platform import Account, Kind, Stat
 from smbport.state.durable import Durability, Promise
 from smbport.state.leases import Lease
@@ -40,8 +43,13 @@ def response_contexts(joined: FileOpen, opened: Opened, contexts: Contexts) -> l
             answer = MaximalAccessResponse(query_status=Status.SUCCESS, maximal_access=access)
         answers.append((ContextTag.MAXIMAL_ACCESS, answer.pack()))
     if contexts.on_disk_id:
-        disk_id = OnDiskIdResponse(disk_file_id=opened.stat.key.inode, volume_id=tree.volume.features.serial)
+        file_id = 0 if hides_file_ids(tree) else opened.stat.key.inode
+        disk_id = OnDiskIdResponse(disk_file_id=file_id, volume_id=tree.volume.features.serial)
         answers.append((ContextTag.ON_DISK_ID, disk_id.pack()))
+    if contexts.posix_mode is not None:
+        answers.append((ContextTag.POSIX, create_response(opened.stat)))
+    if contexts.query is not None:
+        answers.append((ContextTag.AAPL, answer_query(tree, contexts.query)))
     if joined.lease is not None:
         answers.append((ContextTag.LEASE, _lease_answer(joined.lease)))
     if joined.durability is not None and joined.durability.is_promised:

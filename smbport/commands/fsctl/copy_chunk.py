@@ -11,6 +11,7 @@ from typing import Final
 from smbport.commands.call import Call
 from smbport.commands.errors import status_of_error
 from smbport.commands.fsctl.answer import Answer
+from smbport.commands.fsctl.copy_file import copies_files, copy_file
 from smbport.commands.fsctl.copying import Copying
 from smbport.state.open import FileOpen
 from smbport.wire.constants import Access, Command, FsControl
@@ -67,6 +68,9 @@ async def copy_chunk(call: Call, request: IoctlRequest, data: memoryview) -> Ans
     done = before = 0
     status: int = Status.SUCCESS
     try:
+        if not chunks and copies_files(target):
+            await copy_file(copying, source, target)
+            before = copying.copied
         for chunk in chunks:
             before = copying.copied
             _check_chunk(source, chunk)

@@ -13,6 +13,8 @@ async def pipe_transceive(call: Call, request: IoctlRequest, data: memoryview) -
     """[MS-SMB2] 3.3.5.15.10"""
     opened = call.opened
     assert isinstance(opened, PipeOpen)
+    if opened.readers:
+        raise StatusError(Status.PIPE_BUSY, "a READ waits for the answer")
     output, more = opened.pipe.transceive(data, request.max_output_response)
     return Answer(output, Status.BUFFER_OVERFLOW if more else Status.SUCCESS)
 

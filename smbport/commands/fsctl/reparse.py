@@ -23,18 +23,20 @@ from smbport.commands.steps import blocking
 from smbport.commands.streams import list_streams
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, FileKey, Kind, Volume
 from smbport.state.changes import OF_DIRECTORY, OF_FILE
-from smbport.state.names import name_for_disk, name_for_wire
+from smbport.state.names import name_for_disk, name_for_posix, name_for_wire
 from smbport.state.open import FileOpen
 from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import Access
 from smbport.wire.ioctl import IoctlRequest
 from smbport.wire.record import BadStructure
 from smbport.wire.reparse import (
+    NfsType,
     ReparseTag,
     SymbolicLink,
     SymlinkFlag,
     pack_symbolic_link,
     parse_reparse_data,
+    parse_special_file,
     parse_symbolic_link,
 )
 from smbport.wire.status import Status, StatusError
@@ -42,6 +44,8 @@ from smbport.wire.status import Status, StatusError
 __all__ = ["delete_reparse_point", "get_reparse_point", "set_reparse_point"]
 
 IO_REPARSE_TAG_MISMATCH: Final = 0xC0000277
+# Devices are the administrator's to make.
+_SPECIAL: Final = {NfsType.FIFO: Kind.FIFO, NfsType.SOCKET: Kind.SOCKET}
 
 _Make = Callable[[str], None]  # make something under that name
 
@@ -50,8 +54,8 @@ async def get_reparse_point(call: Call, request: IoctlRequest, data: memoryview)
     """[MS-FSA] 2.1.5.10.12"""
     opened = call.file
     _check_is_link(opened)
-    target = await blocking(_read_link, opened.volume, opened.path, opened.shared.key)
-    spelled = "\\".join(map(_part_for_wire, target.split("/")))
+    target = await blocking(_read_link, opened.volume, opened.path, opened.node.stat().key)
+    spelled = name_for_posix(target) if opened.posix else "\\".join(map(_part_for_wire, target.split("/")))
     output = pack_symbolic_link(SymbolicLink(spelled, spelled, 0 if target.startswith("/") else SymlinkFlag.RELATIVE))
     if len(output) > request.max_output_response:
         raise StatusError(Status.BUFFER_TOO_SMALL)
@@ -65,9 +69,7 @@ async def set_reparse_point(call: Call, request: IoctlRequest, data: memoryview)
         tag, content = parse_reparse_data(data)
         if tag in (ReparseTag.RESERVED_ZERO, ReparseTag.RESERVED_ONE):
             raise StatusError(Status.IO_REPARSE_TAG_INVALID)
-        if tag != ReparseTag.SYMLINK:
-            raise StatusError(Status.NOT_SUPPORTED, f"reparse tag 0x{tag:08x}")
-        target = _target_for_disk(opened, parse_symbolic_link(content))
+        make = _maker(opened, tag, content)
     except BadStructure as error:
         raise StatusError(Status.IO_REPARSE_DATA_INVALID, str(error)) from None
     _check_alone(opened)
@@ -75,9 +77,21 @@ async def set_reparse_point(call: Call, request: IoctlRequest, data: memoryview)
     streams = () if is_link else await list_streams(opened)
     if opened.stream or opened.shared.streams or any(stream.size for stream in streams):
         raise StatusError(Status.NOT_SUPPORTED, "the data of the file would be lost")
-    volume = opened.volume
-    await _exchange(call, opened, lambda name: volume.symlink(name, target, wait=True), ACCESS_NONE)
+    await _exchange(call, opened, make, ACCESS_NONE)
     return Answer()
+
+
+def _maker(opened: FileOpen, tag: int, content: memoryview) -> _Make:
+    """What makes the kind that is asked for.  Raises StatusError or BadStructure."""
+    volume = opened.volume
+    if tag == ReparseTag.SYMLINK:
+        target = _target_for_disk(opened, parse_symbolic_link(content))
+        return lambda name: volume.symlink(name, target, wait=True)
+    kind = _SPECIAL.get(parse_special_file(content)) if tag == ReparseTag.NFS and opened.posix else None
+    if kind is None:
+        raise StatusError(Status.NOT_SUPPORTED, f"reparse tag 0x{tag:08x}")
+    mode = opened.node.stat().mode
+    return lambda name: volume.make_special(name, kind, mode, wait=True)
 
 
 async def delete_reparse_point(call: Call, request: IoctlRequest, data: memoryview) -> Answer:
@@ -109,7 +123,8 @@ def _target_for_disk(opened: FileOpen, link: SymbolicLink) -> str:
     if not link.substitute_name or "\0" in link.substitute_name:
         raise BadStructure("a link to nothing")
     depth = opened.path.count("/")
-    parts = link.substitute_name.replace("\\", "/").split("/")
+    text = link.substitute_name if opened.posix else link.substitute_name.replace("\\", "/")
+    parts = text.split("/")
     for part in parts:
         depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
         if depth < 0:

@@ -17,6 +17,7 @@ from smbport.wire.create_contexts import (
     LeaseContext,
     LeaseContextV2,
     MaximalAccessRequest,
+    PosixCreateRequest,
     TimewarpToken,
 )
 from smbport.wire.fscc_entries import FullEa, pack_ea_list
@@ -45,6 +46,16 @@ def test_maximal_access() -> None:
     asked = parse((ContextTag.MAXIMAL_ACCESS, since))
     assert asked == Contexts(maximal_access=True, maximal_access_since=77)
     assert asked.any_answer
+
+
+def test_posix() -> None:
+    """The type bits of a mode are not taken."""
+    asked = parse((ContextTag.POSIX, PosixCreateRequest(mode=0o17751).pack()))
+    assert asked == Contexts(posix_mode=0o7751)
+    assert asked.any_answer
+    for length in (0, 3, 5, 8):
+        with pytest.raises(BadStructure):
+            parse((ContextTag.POSIX, bytes(length)))
 
 
 def test_on_disk_id() -> None:
@@ -83,8 +94,6 @@ def test_several_at_once() -> None:
     [
         b"????",
         b"a longer name than any",
-        ContextTag.AAPL,
-        ContextTag.POSIX,
     ],
 )
 def test_what_is_not_known_is_passed_over(tag: bytes) -> None:
