@@ -7,7 +7,7 @@ from smbport.wire.constants import FileAttribute
 from smbport.wire.text import filetime_from_ns
 
 __all__ = [
-    "SETTABLE", "STORED", "WRITE_BITS", "allocation_size", "end_of_file", "file_attributes", "file_times",
+    "DFS_LINK", "SETTABLE", "STORED", "WRITE_BITS", "allocation_size", "end_of_file", "file_attributes", "file_times",
     "is_dot_file",
 ]  # fmt: skip
 
@@ -21,6 +21,9 @@ STORED: Final = SETTABLE | FileAttribute.SPARSE_FILE
 """What is kept with a file; that it is sparse is said by an FSCTL of its own."""
 
 WRITE_BITS: Final = 0o222
+
+DFS_LINK: Final = 0x100
+"""A kind beyond those of `Kind`: a name that stands for a folder of another server."""
 
 
 def file_attributes(stat: Stat, path: str) -> int:
@@ -36,6 +39,8 @@ def file_attributes(stat: Stat, path: str) -> int:
         return attributes & SETTABLE | FileAttribute.DIRECTORY
     if stat.kind == Kind.SYMLINK:
         return attributes & SETTABLE | FileAttribute.REPARSE_POINT
+    if stat.kind == DFS_LINK:
+        return FileAttribute.DIRECTORY | FileAttribute.REPARSE_POINT
     return attributes or FileAttribute.NORMAL
 
 

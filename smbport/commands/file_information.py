@@ -6,10 +6,13 @@ from typing import Final
 from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import ea_size
+from smbport.commands.macos import hides_file_ids
+from smbport.commands.posix import query_posix_file
 from smbport.commands.streams import list_streams
 from smbport.platform import Kind, Stat
 from smbport.state.names import name_for_wire
 from smbport.state.open import FileOpen, Open, PipeOpen
+from smbport.state.short_names import fits_dos, short_name
 from smbport.wire.constants import CreateOption, Dialect, FileInfo
 from smbport.wire.fscc import (
     FileAccessInformation,
@@ -35,25 +38,34 @@ from smbport.wire.record import Record
 from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["query_file", "query_pipe"]
+__all__ = ["query_file", "query_pipe", "query_streams"]
 
 MODE_BITS: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY | CreateOption.NO_INTERMEDIATE_BUFFERING
 PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server service have
 
 
 async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
-    """The whole answer for a class that the rights table has."""
+    """The whole answer for a class that the rights table has; lists have functions of their own."""
     if info_class in _WITH_EA_SIZE:
         size = await ea_size(opened)
-        return _WITH_EA_SIZE[info_class](opened, opened.node.stat(), call, size).pack()
-    if info_class == FileInfo.STREAM:
-        data, _ = pack_streams(await list_streams(opened), limit=call.connection.max_transact)
-        return data
+        return _WITH_EA_SIZE[info_class](opened, _stat(opened), call, size).pack()
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
-    answer = query(opened, opened.node.stat(), call)
+    answer = query(opened, _stat(opened), call)
     return answer if isinstance(answer, bytes) else answer.pack()
+
+
+def _stat(opened: FileOpen) -> Stat:
+    stat = opened.node.stat()
+    return stat if opened.posix else opened.tree.share.change_times.seen(stat)
+
+
+async def query_streams(opened: FileOpen, length: int) -> tuple[bytes, int]:
+    """FileStreamInformation: whole entries only, with BUFFER_OVERFLOW if there are more.  [MS-FSA] 2.1.5.12.29"""
+    streams = await list_streams(opened)
+    data, count = pack_streams(streams, limit=length)
+    return data, Status.SUCCESS if count == len(streams) else Status.BUFFER_OVERFLOW
 
 
 # Files and directories ------------------------------------------------------------------------------------------
@@ -82,18 +94,14 @@ def _all(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileAllI
 
 
 def _alternate_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
-    """A name that is fit for DOS is its own short name; no other has one.  [MS-FSCC] 2.1.5.2.1"""
-    name = opened.path.rpartition("/")[2]
-    base, dot, extension = name.partition(".")
-    fits = name.isascii() and 1 <= len(base) <= 8 and len(extension) <= 3 and bool(extension) == bool(dot)
-    if not fits or not _IN_SHORT_NAMES.issuperset(base + extension):
+    """A name that is fit for DOS is its own short name; others have one only if the share gives it."""
+    name = name_for_wire(opened.path.rpartition("/")[2])
+    spellings = opened.tree.share.spellings
+    if name and fits_dos(name):
+        return pack_name(name)
+    if not name or spellings is None or not spellings.short_names:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no short name")
-    return pack_name(name)
-
-
-_IN_SHORT_NAMES: Final = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'()-@^_`{}~"
-)  # fmt: skip
+    return pack_name(short_name(name))
 
 
 def _attribute_tag(opened: FileOpen, stat: Stat, call: Call) -> FileAttributeTagInformation:
@@ -135,7 +143,7 @@ def _id(opened: FileOpen, stat: Stat, call: Call) -> FileIdInformation:
 
 
 def _internal(opened: FileOpen, stat: Stat, call: Call) -> FileInternalInformation:
-    return FileInternalInformation(index_number=stat.key.inode)
+    return FileInternalInformation(index_number=0 if hides_file_ids(opened.tree) else stat.key.inode)
 
 
 def _mode(opened: FileOpen, stat: Stat, call: Call) -> FileModeInformation:
@@ -165,6 +173,10 @@ def _normalized_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
 
 def _position(opened: FileOpen, stat: Stat, call: Call) -> FilePositionInformation:
     return FilePositionInformation(current_byte_offset=opened.position)
+
+
+def _posix(opened: FileOpen, stat: Stat, call: Call) -> bytes:
+    return query_posix_file(opened, stat)
 
 
 def _standard(opened: FileOpen, stat: Stat, call: Call) -> FileStandardInformation:
@@ -201,6 +213,7 @@ _QUERIES: Final[dict[int, Query]] = {
     FileInfo.NETWORK_OPEN: _network_open,
     FileInfo.NORMALIZED_NAME: _normalized_name,
     FileInfo.POSITION: _position,
+    FileInfo.POSIX: _posix,
     FileInfo.STANDARD: _standard,
 }
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from smbport.platform import ACCESS_READ, Kind, Stat, Volume
 from smbport.state.names import fold, name_for_wire
+from smbport.state.short_names import fits_dos, looks_short, short_name
 from smbport.state.spellings import MAX_NAMES, Spellings
 
 __all__ = ["Found", "find_name", "find_spelling", "parent_of"]
@@ -53,7 +54,7 @@ def find_spelling(volume: Volume, path: str, *, spellings: Spellings | None, wai
 
     A volume that ignores case itself, or a share that does not (`spellings` None), only needs the second answer.
     """
-    if not volume.features.case_sensitive:
+    if not volume.features.case_sensitive and (spellings is None or not spellings.short_names):
         spellings = None
     directory, _, name = path.rpartition("/")
     state = _stat_directory(volume, directory, wait=wait)
@@ -95,11 +96,17 @@ def _stat_directory(volume: Volume, path: str, *, wait: bool) -> Stat | None:
 
 
 def _spell(volume: Volume, directory: str, state: Stat, name: str, spellings: Spellings, *, wait: bool) -> str:
-    """The name in `directory` that differs from `name` in case only, or `name` itself if there is none."""
-    if spellings.knows(state) and not spellings.may_hold(state, name):
+    """The name in `directory` that differs from `name` in case only, or `name` itself if there is none.
+
+    If `name` may be a short one, the long name that it stands for, or lately stood for, comes between the two.
+    """
+    short = spellings.short_names and looks_short(name)
+    if not short and spellings.knows(state) and not spellings.may_hold(state, name):
         return name
     wanted = fold(name_for_wire(name))
     hashes: set[int] = set()
+    long: str | None = None
+    spellings.begin(state)
     handle = volume.open(directory, ACCESS_READ, wait=wait)
     try:
         if not handle.is_directory:
@@ -109,9 +116,16 @@ def _spell(volume: Volume, directory: str, state: Stat, name: str, spellings: Sp
                 folded = fold(name_for_wire(entry.name))
                 if folded == wanted:
                     return entry.name
+                if short and long is None and short_name(folded) == wanted and not fits_dos(folded):
+                    long = entry.name
                 if len(hashes) <= MAX_NAMES:
                     hashes.add(hash(folded))
     finally:
         handle.close()
     spellings.remember(state, hashes)
-    return name
+    if not short:
+        return name
+    if long is None:
+        return spellings.long_name(state, name) or name
+    spellings.remember_long(state, name, long)
+    return long

@@ -7,13 +7,14 @@ from typing import Final
 
 from smbport.commands.call import Call, Reply
 from smbport.commands.extended_attributes import query_full_ea
-from smbport.commands.file_information import query_file, query_pipe
+from smbport.commands.file_information import query_file, query_pipe, query_streams
 from smbport.commands.rights import FILE_QUERY, FS_QUERY, Right
 from smbport.commands.security_information import query_security
 from smbport.commands.volume_information import query_volume
 from smbport.state.open import FileOpen
 from smbport.wire import fscc, fscc_volume
 from smbport.wire.constants import FileInfo, FsInfo, InfoType, name
+from smbport.wire.fscc_directory import FIXED_SIZE
 from smbport.wire.info import QueryInfoRequest, pack_query_info_response
 from smbport.wire.status import Status, StatusError
 
@@ -23,6 +24,7 @@ _KNOWN: Final[dict[type, frozenset[int]]] = {
     namespace: frozenset(value for key, value in vars(namespace).items() if key.isupper())
     for namespace in (FileInfo, FsInfo)
 }
+_LISTED: Final = frozenset(FIXED_SIZE)
 
 
 async def query_info(call: Call, request: QueryInfoRequest) -> Reply:
@@ -47,7 +49,7 @@ def find_right(rights: dict[int, Right], namespace: type, info_class: int) -> Ri
     """The row of an information class.  Raises NOT_SUPPORTED, or INVALID_INFO_CLASS if [MS-FSCC] has no such class."""
     right = rights.get(info_class)
     if right is None:
-        known = info_class in _KNOWN[namespace]
+        known = info_class in _KNOWN[namespace] or (namespace is FileInfo and info_class in _LISTED)
         raise StatusError(
             Status.NOT_SUPPORTED if known else Status.INVALID_INFO_CLASS, f"class {name(namespace, info_class)}"
         )
@@ -64,6 +66,9 @@ async def _query_file(call: Call, request: QueryInfoRequest) -> Reply:
     if isinstance(opened, FileOpen):
         if info_class == FileInfo.FULL_EA:
             data, status = await query_full_ea(call, opened, request)
+            return Reply(pack_query_info_response(data), None, status)
+        if info_class == FileInfo.STREAM:
+            data, status = await query_streams(opened, length)
             return Reply(pack_query_info_response(data), None, status)
         return _reply(await query_file(call, opened, info_class), length)
     return _reply(query_pipe(opened, info_class), length)

@@ -10,6 +10,8 @@ from smbport.commands.attributes import SETTABLE, WRITE_BITS, is_dot_file
 from smbport.commands.call import Call, Reply
 from smbport.commands.disposition import set_disposition, set_disposition_ex
 from smbport.commands.extended_attributes import set_full_ea
+from smbport.commands.frozen_times import freeze, held_change_time, keeping_times
+from smbport.commands.macos import check_afp_info_size, is_afp_info
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.query_info import find_right
 from smbport.commands.rename import set_link, set_rename, set_rename_ex
@@ -17,7 +19,8 @@ from smbport.commands.rights import FILE_SET, FS_SET
 from smbport.commands.security_information import set_security
 from smbport.commands.steps import blocking
 from smbport.platform import Node, Stat
-from smbport.state.open import FileOpen
+from smbport.security.access import Privilege
+from smbport.state.open import FileOpen, PipeOpen
 from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CreateOption, FileAttribute, FileInfo, FsInfo, InfoType
 from smbport.wire.fscc import (
@@ -25,8 +28,13 @@ from smbport.wire.fscc import (
     FileBasicInformation,
     FileEndOfFileInformation,
     FileModeInformation,
+    FileNameInformation,
+    FilePipeInformation,
     FilePositionInformation,
+    FileValidDataLengthInformation,
+    NamedPipe,
     SetTime,
+    parse_name,
 )
 from smbport.wire.info import SetInfoRequest, SetInfoResponse, set_info_buffer
 from smbport.wire.record import Record
@@ -38,6 +46,7 @@ __all__ = ["set_info"]
 R = TypeVar("R", bound=Record)
 
 MODE_SETTABLE: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY
+SHORT_NAMES_NOT_ENABLED_ON_VOLUME: Final = 0xC000019F
 FILETIME_MAX: Final = (1 << 63) - 1
 
 _DONE: Final = Reply(SetInfoResponse())
@@ -50,24 +59,46 @@ async def set_info(call: Call, request: SetInfoRequest) -> Reply:
     if request.buffer_length > call.connection.max_transact:
         raise StatusError(Status.INVALID_PARAMETER, f"more than {call.connection.max_transact} bytes")
     opened = call.opened
-    if not isinstance(opened, FileOpen):
-        raise StatusError(Status.NOT_SUPPORTED, "pipes have nothing to set")
     buffer = set_info_buffer(call.message, request)
+    if isinstance(opened, PipeOpen):
+        _set_of_pipe(opened, request, buffer)
+        return _DONE
+    opened = call.file
     match request.info_type:
         case InfoType.FILE:
             find_right(FILE_SET, FileInfo, request.file_info_class).check(opened)
-            await _SETTERS[request.file_info_class](call, opened, buffer)
+            setter = _SETTERS[request.file_info_class]
+            if setter is _set_basic:
+                await _set_basic(call, opened, buffer)
+            else:
+                await keeping_times(opened, lambda: setter(call, opened, buffer))
         case InfoType.FILESYSTEM:
             find_right(FS_SET, FsInfo, request.file_info_class)
             raise AssertionError("the table has a row that nobody handles")
         case InfoType.SECURITY:
-            await set_security(call, opened, request.additional_information, buffer)
+            what = request.additional_information
+            await keeping_times(opened, lambda: set_security(call, opened, what, buffer))
             opened.report_modified(CompletionFilter.SECURITY)
         case InfoType.QUOTA:
             raise StatusError(Status.NOT_SUPPORTED, "no quotas")
         case _:
             raise StatusError(Status.INVALID_PARAMETER, f"info type {request.info_type}")
     return _DONE
+
+
+def _set_of_pipe(opened: PipeOpen, request: SetInfoRequest, buffer: memoryview) -> None:
+    """A pipe stays what it is: messages are read as such, and a client may ask for just that."""
+    if (request.info_type, request.file_info_class) != (InfoType.FILE, FileInfo.PIPE):
+        raise StatusError(Status.NOT_SUPPORTED, "pipes have nothing else to set")
+    find_right(FILE_SET, FileInfo, FileInfo.PIPE).check(opened)
+    wanted = _unpack(FilePipeInformation, buffer)
+    if (wanted.read_mode, wanted.completion_mode) != (NamedPipe.MESSAGE, NamedPipe.QUEUE_OPERATION):
+        raise StatusError(Status.INVALID_PARAMETER, "another mode of reading")
+
+
+async def _set_pipe(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    _unpack(FilePipeInformation, buffer)
+    raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
 
 
 def _unpack(kind: type[R], buffer: memoryview) -> R:
@@ -82,8 +113,8 @@ def _unpack(kind: type[R], buffer: memoryview) -> R:
 async def _set_basic(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     """[MS-FSA] 2.1.5.15, FileBasicInformation
 
-    ChangeTime cannot be set on a POSIX system, nor CreationTime where marks are not stored: as on FAT, what the
-    volume has no room for is dropped, because every client that copies a file sets all it knows.
+    CreationTime cannot be set where marks are not stored: as on FAT, what the volume has no room for is dropped,
+    because every client that copies a file sets all it knows.
     """
     wanted = _unpack(FileBasicInformation, buffer)
     volume = opened.tree.volume
@@ -92,18 +123,23 @@ async def _set_basic(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     birth_ns = _time_ns(wanted.creation_time)
     access_ns = _time_ns(wanted.last_access_time)
     write_ns = _time_ns(wanted.last_write_time)
-    _time_ns(wanted.change_time)
+    change_ns = _time_ns(wanted.change_time)
+    if change_ns is None:
+        change_ns = held_change_time(opened, wanted.change_time)
     marks: int | None = None
     mode: int | None = None
     if wanted.file_attributes:
         if volume.features.stores_marks:
             sparse = (opened.node.stat().dos_attributes or 0) & FileAttribute.SPARSE_FILE
             marks = wanted.file_attributes & SETTABLE | sparse
-        else:
+        elif not opened.posix:  # whose client knows modes, and repeats old attributes with new times
             mode = _mode_for(opened, opened.node.stat(), wanted.file_attributes)
     if not volume.features.stores_marks:
         birth_ns = None
     await blocking(_apply, opened.node, marks, birth_ns, mode, access_ns, write_ns)
+    if change_ns is not None:
+        opened.tree.share.change_times.choose(opened.node.stat(), change_ns)
+    freeze(opened, wanted)
     what = CompletionFilter.ATTRIBUTES if marks is not None or mode is not None else 0
     for time_ns, bit in zip((birth_ns, access_ns, write_ns), _TIMES, strict=True):
         what |= bit if time_ns is not None else 0
@@ -173,6 +209,9 @@ async def _set_end_of_file(call: Call, opened: FileOpen, buffer: memoryview) -> 
     size = _unpack(FileEndOfFileInformation, buffer).end_of_file
     if size < 0:
         raise StatusError(Status.INVALID_PARAMETER)
+    if is_afp_info(opened):
+        check_afp_info_size(size)
+        return
     await _change_size(call, opened, opened.file.resize, size)
 
 
@@ -217,6 +256,26 @@ async def _set_mode(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     opened.create_options = opened.create_options & ~MODE_SETTABLE | mode
 
 
+async def _set_valid_data_length(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    """All of a file is valid here, because what was never written reads as zeroes.  [MS-FSA] 2.1.5.15.16"""
+    length = _unpack(FileValidDataLengthInformation, buffer).valid_data_length
+    descriptors = opened.tree.descriptors
+    if descriptors is None or not descriptors.token.holds(Privilege.RESTORE):  # Windows: SeManageVolumePrivilege
+        raise StatusError(Status.PRIVILEGE_NOT_HELD)
+    if length != opened.file.stat().size:
+        raise StatusError(Status.INVALID_PARAMETER, "all of the file is valid, and nothing behind it")
+
+
+async def _set_short_name(call: Call, opened: FileOpen, buffer: memoryview) -> None:
+    """A short name is made of the long one, so it cannot be chosen.  [MS-FSA] 2.1.5.15.14"""
+    _unpack(FileNameInformation, buffer)
+    parse_name(buffer)
+    descriptors = opened.tree.descriptors
+    if descriptors is None or not descriptors.token.holds(Privilege.RESTORE):
+        raise StatusError(Status.PRIVILEGE_NOT_HELD)
+    raise StatusError(SHORT_NAMES_NOT_ENABLED_ON_VOLUME)
+
+
 _SETTERS: Final[dict[int, Callable[[Call, FileOpen, memoryview], Awaitable[None]]]] = {
     FileInfo.ALLOCATION: _set_allocation,
     FileInfo.BASIC: _set_basic,
@@ -226,7 +285,10 @@ _SETTERS: Final[dict[int, Callable[[Call, FileOpen, memoryview], Awaitable[None]
     FileInfo.FULL_EA: set_full_ea,
     FileInfo.LINK: set_link,
     FileInfo.MODE: _set_mode,
+    FileInfo.PIPE: _set_pipe,
     FileInfo.POSITION: _set_position,
     FileInfo.RENAME: set_rename,
     FileInfo.RENAME_EX: set_rename_ex,
+    FileInfo.SHORT_NAME: _set_short_name,
+    FileInfo.VALID_DATA_LENGTH: _set_valid_data_length,
 }

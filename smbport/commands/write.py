@@ -3,6 +3,8 @@
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.frozen_times import keeping_times
+from smbport.commands.macos import is_afp_info, store_afp_info, whole_afp_info
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import blocking
 from smbport.state.open import FileOpen, PipeOpen
@@ -25,9 +27,14 @@ async def write(call: Call, request: WriteRequest) -> Reply:
         raise StatusError(Status.INVALID_PARAMETER, f"{length} bytes are more than {call.connection.max_write}")
     data = write_data(call.message, request)
     if isinstance(call.opened, PipeOpen):
-        call.opened.pipe.write(data)
+        try:
+            call.opened.pipe.write(data)
+        finally:
+            call.opened.wake_reader()  # even if that was too much for the pipe
         return _reply(length)
     opened = call.file
+    if opened.stream and is_afp_info(opened):
+        return await _write_afp_info(call, opened, request.offset, data)
     file = opened.file
     appending = request.offset == APPEND and not opened.granted_access & Access.WRITE_DATA
     offset = _end_of(opened) if appending else request.offset
@@ -38,7 +45,10 @@ async def write(call: Call, request: WriteRequest) -> Reply:
         opened.shared.append_end = offset + length  # where the next one begins, should this one leave for a thread
     through = bool(request.flags & WriteFlag.WRITE_THROUGH or opened.create_options & CreateOption.WRITE_THROUGH)
     try:
-        written = await blocking(file.write_at, offset, data, through=through)
+        if opened.frozen is None:
+            written = await blocking(file.write_at, offset, data, through=through)
+        else:
+            written = await keeping_times(opened, lambda: blocking(file.write_at, offset, data, through=through))
         opened.unreported |= _WRITTEN
     except OSError:
         # The system tells of it once: a later flush could find nothing wrong although these bytes are lost.
@@ -50,6 +60,22 @@ async def write(call: Call, request: WriteRequest) -> Reply:
         raise StatusError(Status.DISK_FULL)
     opened.position = offset + written
     return _reply(written)
+
+
+async def _write_afp_info(call: Call, opened: FileOpen, offset: int, data: memoryview) -> Reply:
+    """Finder info is written as a whole; to write that there is none removes the stream."""
+    info = whole_afp_info(offset, data)
+    if info is not None:
+        _check_range(opened, 0, len(info))
+        try:
+            kept = await blocking(store_afp_info, opened.file, info)
+        finally:
+            _settle(call, opened, len(info))
+        opened.unreported |= _WRITTEN
+        if not kept:
+            opened.shared.doom(opened)
+            call.server.unsaved.note(opened)
+    return _reply(len(data))
 
 
 def _end_of(opened: FileOpen) -> int:

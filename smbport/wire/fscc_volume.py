@@ -28,6 +28,7 @@ MINIMUM_OUTPUT_LENGTH: Final = {
     FsInfo.FULL_SIZE: 32,
     FsInfo.OBJECT_ID: 64,
     FsInfo.SECTOR_SIZE: 28,
+    FsInfo.POSIX: 56,
 }
 """The shortest output buffer a query may offer, as in fscc.py; all but OBJECT_ID by the tests of smbtorture."""
 
