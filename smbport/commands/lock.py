@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.commands.local_locks import ASK_AGAIN_S, lock_locally, unlock_locally
 from smbport.commands.oplock_break import stop_caching
 from smbport.commands.steps import waiting
 from smbport.state.lock_sequences import LockSequences
@@ -32,7 +33,7 @@ async def lock(call: Call, request: LockRequest) -> Reply:
     if sequences is not None and sequences.is_replay(request.lock_sequence):
         return _REPLY
     if elements[0].flags & LockFlag.UNLOCK:
-        _unlock(call, opened, elements)
+        await _unlock(call, opened, elements)
     elif call.session.expired:
         raise StatusError(Status.NETWORK_SESSION_EXPIRED)
     else:
@@ -58,7 +59,7 @@ def _sequences(call: Call, opened: FileOpen) -> LockSequences | None:
     return opened.lock_sequences
 
 
-def _unlock(call: Call, opened: FileOpen, elements: Sequence[LockElement]) -> None:
+async def _unlock(call: Call, opened: FileOpen, elements: Sequence[LockElement]) -> None:
     """Release range by range; what was released before a bad element stays released.  [MS-SMB2] 3.3.5.14.1"""
     locks = opened.shared.locks
     try:
@@ -69,6 +70,7 @@ def _unlock(call: Call, opened: FileOpen, elements: Sequence[LockElement]) -> No
             if unlocked is None:
                 raise StatusError(Status.RANGE_NOT_LOCKED)
             call.server.unsaved.note_lock(opened, unlocked, -1)
+            await unlock_locally(call.server, opened, unlocked)
     finally:
         locks.grant_waiting()
 
@@ -92,38 +94,69 @@ def _check_room(call: Call, opened: FileOpen, wanted: int) -> None:
 
 
 async def _lock(call: Call, opened: FileOpen, elements: Sequence[LockElement]) -> None:
-    """Lock every element or none; a single one may wait."""
-    if not _try_all(opened, elements):
-        if elements[0].flags & LockFlag.FAIL_IMMEDIATELY:
-            raise StatusError(Status.LOCK_NOT_GRANTED)
-        await _wait_for(call, opened, elements[0])
-    for element in elements:
-        call.server.unsaved.note_lock(opened, _wanted(element), 1)
+    """Lock every element or none; a single one may wait, for other clients and then for local programs."""
+    wanted = [HeldLock(element.offset, element.length, element.flags in _EXCLUSIVE) for element in elements]
+    patient = not elements[0].flags & LockFlag.FAIL_IMMEDIATELY
+    while not await _grant(call, opened, wanted, patient=patient):
+        await waiting(call.server.runtime.new_event(), ASK_AGAIN_S)
+        if opened.closed:
+            raise StatusError(Status.RANGE_NOT_LOCKED)
+    for lock in wanted:
+        call.server.unsaved.note_lock(opened, lock, 1)
     if opened.shared.oplocks:
         stop_caching(call.server, opened)
 
 
-def _wanted(element: LockElement) -> HeldLock:
-    return HeldLock(element.offset, element.length, element.flags in _EXCLUSIVE)
+async def _grant(call: Call, opened: FileOpen, wanted: Sequence[HeldLock], *, patient: bool) -> bool:
+    """Who is patient waits for other clients here; False if he has to wait for a local program, and has nothing yet."""
+    if not _try_all(opened, wanted):
+        if not patient:
+            raise StatusError(Status.LOCK_NOT_GRANTED)
+        await _wait_for(call, opened, wanted[0])
+    granted = False
+    failure: BaseException | None = None
+    try:
+        granted = await lock_locally(call.server, opened, wanted)
+    except (OSError, StatusError, GeneratorExit) as error:  # the last one ends requests of lost connections
+        failure = error
+    if not granted:
+        await _give_back(call, opened, wanted)
+    if failure is not None:
+        raise failure
+    if opened.closed:
+        raise StatusError(Status.RANGE_NOT_LOCKED)
+    if not granted and not patient:
+        raise StatusError(Status.LOCK_NOT_GRANTED)
+    return granted
 
 
-def _try_all(opened: FileOpen, elements: Sequence[LockElement]) -> bool:
+def _try_all(opened: FileOpen, wanted: Sequence[HeldLock]) -> bool:
     locks = opened.shared.locks
-    for index, element in enumerate(elements):
-        exclusive = element.flags in _EXCLUSIVE
-        if not locks.try_lock(opened, element.offset, element.length, exclusive=exclusive):
-            for granted in elements[:index]:
+    for index, lock in enumerate(wanted):
+        if not locks.try_lock(opened, lock.offset, lock.length, exclusive=lock.exclusive):
+            for granted in wanted[:index]:
                 locks.unlock_newest(opened, granted.offset, granted.length)
             return False
     return True
 
 
-async def _wait_for(call: Call, opened: FileOpen, element: LockElement) -> None:
+async def _give_back(call: Call, opened: FileOpen, granted: Sequence[HeldLock]) -> None:
+    """Other clients do not stand against it, but a local program does."""
+    if opened.closed:
+        return
+    locks = opened.shared.locks
+    for lock in granted:
+        locks.unlock_newest(opened, lock.offset, lock.length)
+    for lock in granted:
+        await unlock_locally(call.server, opened, lock)
+    locks.grant_waiting()
+
+
+async def _wait_for(call: Call, opened: FileOpen, wanted: HeldLock) -> None:
     """Wait in the queue.  A close of the open ends the wait with RANGE_NOT_LOCKED, as Windows does."""
     locks = opened.shared.locks
     if len(locks.queue) >= call.server.settings.limits.lock_waits_per_file:
         raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many locks are waited for")
-    wanted = _wanted(element)
     waiter = locks.wait(opened, wanted, call.server.runtime.new_event())
     waited = False
     try:

@@ -21,13 +21,14 @@ that are counted by bisection: the 65,536th lock of a file costs about as much a
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from smbport.state.server import Event
 
-__all__ = ["HeldLock", "LockWaiter", "RangeLocks"]
+__all__ = ["HeldLock", "LockWaiter", "Part", "RangeLocks"]
 
 
 class HeldLock(NamedTuple):
@@ -36,6 +37,14 @@ class HeldLock(NamedTuple):
     offset: int
     length: int
     exclusive: bool
+
+
+class Part(NamedTuple):
+    """A stretch of bytes that one open has locked alike from end to end, or not at all."""
+
+    start: int
+    end: int
+    exclusive: bool | None  # None: not locked
 
 
 class LockWaiter:
@@ -121,6 +130,25 @@ class RangeLocks:
         """How many locks one open has."""
         owned = self._owners.get(owner)
         return owned.count if owned is not None else 0
+
+    def parts(self, owner: Hashable, offset: int, length: int) -> list[Part]:
+        """What `owner` holds of a range of bytes, part by part; where locks overlap, the exclusive one counts."""
+        end = offset + length
+        covers = self._covers(owner, offset, length)
+        edges = sorted({offset, end, *(edge for cover in covers for edge in cover[:2] if offset < edge < end)})
+        return [Part(start, stop, _strongest(covers, start, stop)) for start, stop in pairwise(edges)]
+
+    def _covers(self, owner: Hashable, offset: int, length: int) -> list[Part]:
+        """The locks of `owner` that overlap a range of bytes."""
+        owned = self._owners.get(owner)
+        if owned is None or not self._shared.overlapping(offset, length) + self._exclusive.overlapping(offset, length):
+            return []  # nearly always, and then it does not matter how many there are elsewhere
+        end = offset + length
+        return [
+            Part(start, start + size, exclusive)
+            for start, size, exclusive in owned.granted
+            if start < end and offset < start + size
+        ]
 
     def begin_before(self, offset: int) -> bool:
         """Whether any lock begins before `offset`."""
@@ -230,3 +258,9 @@ class RangeLocks:
             if not owned.granted:
                 del self._owners[owner]
         return True
+
+
+def _strongest(covers: Sequence[Part], start: int, end: int) -> bool | None:
+    """What the locks make of a stretch that each of them covers wholly or not at all."""
+    kinds = [cover.exclusive for cover in covers if cover.start <= start and end <= cover.end]
+    return any(kinds) if kinds else None

@@ -108,6 +108,18 @@ class Locks(RuleBasedStateMachine):
             self.locks.stop_waiting(waiter)
             self.locks.stop_waiting(waiter)
 
+    @rule(owner=owners, offset=st.integers(0, 12), length=st.integers(0, 9))
+    def look_at_parts(self, owner, offset, length):
+        """Byte by byte they say what the locks say, and neighbours that say the same are split only at edges."""
+        parts = self.locks.parts(owner, offset, length)
+        said = {byte: part.exclusive for part in parts for byte in range(part.start, part.end)}
+        own = [held for held in self.model.held if held[0] == owner]
+        covering = {byte: [held[3] for held in own if held[1] <= byte < held[1] + held[2]] for byte in said}
+        assert said == {byte: any(kinds) if kinds else None for byte, kinds in covering.items()}
+        assert sorted(said) == list(range(offset, offset + length))
+        edges = {edge for held in own for edge in (held[1], held[1] + held[2])}
+        assert {part.start for part in parts[1:]} <= edges
+
     @rule(owner=owners, wanted=ranges)
     def unlock(self, owner, wanted):
         assert self.locks.unlock(owner, *wanted) == self.model.unlock(owner, *wanted)
