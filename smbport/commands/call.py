@@ -91,8 +91,8 @@ class Call:
     """One request: its header, and the objects that its ids stand for."""
 
     __slots__ = (
-        "async_id", "chain", "channel", "connection", "credits_granted", "header", "message", "opened", "sequence",
-        "server", "signed", "signer", "tree",
+        "async_id", "chain", "channel", "command", "connection", "credits_granted", "flags", "header", "message",
+        "opened", "sequence", "server", "signed", "signer", "tree",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, chain: Chain, header: Header, message: memoryview) -> None:
@@ -100,6 +100,8 @@ class Call:
         self.server: Server = connection.server
         self.chain = chain
         self.header = header
+        self.command = header.command
+        self.flags = header.flags
         self.message = message  # from its own header to the next one
         self.channel: Channel | None = None
         self.tree: TreeConnect | None = None
@@ -137,13 +139,15 @@ class Call:
 
         In a compound of related requests it is the one of the request before, whatever this one names.
         """
-        related = self.header.flags & HeaderFlag.RELATED_OPERATIONS
+        related = self.flags & HeaderFlag.RELATED_OPERATIONS
         if (related and self.chain.file_id[1]) or persistent_id == volatile_id == NO_FILE_ID:
             persistent_id, volatile_id = self.chain.file_id
             if related and not volatile_id and self.chain.status >= 0xC0000000:
                 raise StatusError(self.chain.status, "the request it relates to failed")
         opened = self.session.opens.get(volatile_id)
-        if opened is None or opened.persistent_id != persistent_id or opened.tree is not self.tree:
+        if opened is None or opened.persistent_id != persistent_id:
+            raise StatusError(Status.FILE_CLOSED)
+        if opened.tree is not self.tree and (opened.tree.live is None or opened.tree.live is not self.tree):
             raise StatusError(Status.FILE_CLOSED)
         self.chain.file_id = (persistent_id, volatile_id)
         if opened.replayable and isinstance(opened, FileOpen):
@@ -156,9 +160,8 @@ class Call:
         Raises FILE_NOT_AVAILABLE for a change that may come too late: the client has lost the channel that it was
         sent over, and has gone on.  [MS-SMB2] 3.3.5.2.10
         """
-        header = self.header
-        sequence = header.status & 0xFFFF if self.connection.dialect >= Dialect.SMB_3_0 else 0
-        replay = header.flags & HeaderFlag.REPLAY_OPERATION
+        sequence = self.header.status & 0xFFFF if self.connection.dialect >= Dialect.SMB_3_0 else 0
+        replay = self.flags & HeaderFlag.REPLAY_OPERATION
         if sequence == opened.channel_sequence and not replay:  # nearly always
             opened.requests += 1
             self.sequence = sequence
@@ -178,6 +181,11 @@ class Call:
         elif self.sequence != NOT_COUNTED:
             opened.older_requests -= 1
         self.server.unpin(opened)
+
+    def check_tree(self, tree: TreeConnect) -> None:
+        """Raises NETWORK_NAME_DELETED if the tree has gone, while a thread was busy or an oplock was broken."""
+        if self.session.trees.get(tree.tree_id) is not (tree.live or tree):
+            raise StatusError(Status.NETWORK_NAME_DELETED)
 
     def still_open(self) -> FileOpen:
         """To be called after a step that waited: the open, or FILE_CLOSED if it was closed meanwhile."""

@@ -10,10 +10,10 @@ The rules are in state/durable.py and state/app_instances.py.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from smbport.commands.call import Call, log
 from smbport.commands.close import delete_doomed, delete_name
@@ -21,10 +21,10 @@ from smbport.commands.contexts.request import Contexts
 from smbport.commands.contexts.response import maximal_access
 from smbport.commands.open_node import Opened
 from smbport.commands.persistent import save_changes
+from smbport.commands.posix import name_of_create
 from smbport.state.app_instances import AppInstance
 from smbport.state.breaks import tell_postponed
-from smbport.state.durable import V1_TIMEOUT_NS, Durability, Promise, Reconnect, durable_v2_timeout_ns
-from smbport.state.names import parse_file_name
+from smbport.state.durable import V1_TIMEOUT_NS, Durability, DurableOpens, Promise, Reconnect, durable_v2_timeout_ns
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
 from smbport.state.session import Session
@@ -74,7 +74,7 @@ def _regain(
         client_guid=call.connection.client_guid,
         lease_key=contexts.lease.lease_key if contexts.lease is not None else None,
         share=call.tree_connect.share,
-        path=_path(text),
+        path=_path(contexts, text),
     )
     joined = server.durable.find(wanted)
     if len(session.opens) >= server.settings.limits.opens_per_session:
@@ -91,7 +91,7 @@ def _find_replayed(call: Call, request: CreateRequest, contexts: Contexts, text:
     asked, client_guid = contexts.durable_v2, call.connection.client_guid
     assert asked is not None
     joined = call.server.durable.find_created(client_guid, asked.create_guid)
-    replay = bool(call.header.flags & HeaderFlag.REPLAY_OPERATION)
+    replay = bool(call.flags & HeaderFlag.REPLAY_OPERATION)
     persistent = _asks_persistent(call, asked)
     if joined is None:
         if replay and persistent:  # it may be on its way back to life
@@ -121,10 +121,10 @@ def _describe(joined: FileOpen, action: int) -> Opened:
     return Opened(joined.path, joined.node, joined.node.stat(), action, joined.granted_access)
 
 
-def _path(text: str) -> str:
+def _path(contexts: Contexts, text: str) -> str:
     """What the client calls it; only a lease makes it count, so it may be anything."""
     try:
-        return parse_file_name(text).path
+        return name_of_create(contexts, text).path
     except StatusError:
         return text
 
@@ -132,19 +132,24 @@ def _path(text: str) -> str:
 # New opens ------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def creating(call: Call, contexts: Contexts) -> Iterator[None]:
+_UNRESERVED: Final = nullcontext()
+
+
+def creating(call: Call, contexts: Contexts) -> AbstractContextManager[None]:
     """While an open with a create guid is made; `find_existing` has found none."""
     asked = contexts.durable_v2
     if asked is None or call.connection.dialect < Dialect.SMB_3_0:
-        yield
-        return
-    durable, client_guid = call.server.durable, call.connection.client_guid
-    durable.reserve(client_guid, asked.create_guid)
+        return _UNRESERVED
+    return _reserving(call.server.durable, call.connection.client_guid, asked.create_guid)
+
+
+@contextmanager
+def _reserving(durable: DurableOpens, client_guid: bytes, create_guid: bytes) -> Iterator[None]:
+    durable.reserve(client_guid, create_guid)
     try:
         yield
     finally:
-        durable.abandon(client_guid, asked.create_guid)
+        durable.abandon(client_guid, create_guid)
 
 
 async def displace(call: Call, contexts: Contexts, path: str) -> None:
@@ -195,14 +200,17 @@ async def promise(call: Call, contexts: Contexts, joined: FileOpen, action: int)
 async def _save(server: Server, joined: FileOpen) -> None:
     """A persistent open that cannot be written down is none, and its client must not believe it."""
     server.unsaved.note(joined)
+    failure: OSError | None = None
     try:
         await save_changes(server)
-    except OSError:
+    except OSError as error:
+        failure = error
+    if failure is not None:
         joined.delete_on_close = False  # the client was never told of this open
         doomed = server.close_open(joined)
         if doomed is not None:
             await delete_name(server, doomed)
-        raise
+        raise failure
     if joined.closed:
         raise StatusError(Status.FILE_CLOSED)
 

@@ -9,7 +9,7 @@ CREATE takes the two halves of `make_way` apart, because it has a handle to clos
 """
 
 from smbport.commands.call import Call, Reply, log
-from smbport.commands.steps import waiting
+from smbport.commands.steps import Manner, waiting
 from smbport.state.breaks import break_caches, tell
 from smbport.state.leases import Lease
 from smbport.state.open import FileOpen
@@ -33,7 +33,7 @@ __all__ = ["BreakAcknowledgment", "make_way", "oplock_break", "outlast", "stop_c
 # Waiting --------------------------------------------------------------------------------------------------------
 
 
-async def outlast(server: Server, blocker: Blocker) -> None:
+async def outlast(server: Server, blocker: Blocker, manner: Manner = Manner.LASTING) -> None:
     """Wait until a break is acknowledged, its opens are closed, or its time is over: then nothing is left of the cache.
 
     Everything may have changed afterwards.
@@ -42,7 +42,7 @@ async def outlast(server: Server, blocker: Blocker) -> None:
     while cache.deadline_ns != deadline_ns:  # it is another one when a client that was away has come back
         deadline_ns = cache.deadline_ns
         rest_s = (deadline_ns - server.runtime.now_ns()) / 1e9
-        if await waiting(blocker.over, max(rest_s, 0)) or cache.over is not blocker.over:
+        if await waiting(blocker.over, max(rest_s, 0), manner) or cache.over is not blocker.over:
             return
     holder = _holder(cache)
     timeout_s = server.settings.limits.oplock_break_timeout_s
@@ -60,11 +60,14 @@ def _holder(cache: Cache) -> FileOpen:
 
 
 async def make_way(server: Server, shared: SharedFile, contention: Contention, by: Cache | None = None) -> bool:
-    """Break what stands against `contention` and wait for it.  True if that took a wait: then look again."""
+    """Break what stands against `contention` and wait for it.  True if that took a wait: then look again.
+
+    The client is not told of the wait: it is for SET_INFO, of which Windows says nothing before it is done.
+    """
     blocker = break_caches(server, shared, contention, by)
     if blocker is None:
         return False
-    await outlast(server, blocker)
+    await outlast(server, blocker, Manner.SILENT)
     return True
 
 

@@ -6,10 +6,11 @@ restore         once, before the first connection
 
 from smbport.commands.call import log
 from smbport.commands.grant import may_cache
+from smbport.commands.local_locks import lock_locally
 from smbport.commands.lookout import attend_cached
 from smbport.commands.open_node import READERS, WRITERS
 from smbport.commands.session_setup import map_account
-from smbport.commands.steps import blocking, waiting
+from smbport.commands.steps import Manner, blocking, waiting
 from smbport.commands.tree_connect import connect
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, Volume
 from smbport.security.auth import LogonUser
@@ -38,7 +39,7 @@ async def save_changes(server: Server) -> None:
     unsaved, store = server.unsaved, server.handle_store
     assert store is not None
     while unsaved.saving is not None:
-        await waiting(unsaved.saving, interim=False)
+        await waiting(unsaved.saving, manner=Manner.SHIELDED)
     if not unsaved:
         return
     batch = unsaved.take()
@@ -83,6 +84,8 @@ async def _restore(server: Server, record: PersistentRecord, locks: list[HeldLoc
     opened = _join(server, tree, record, node)
     for lock in locks:
         opened.shared.locks.try_lock(opened, lock.offset, lock.length, exclusive=lock.exclusive)
+    if not opened.is_directory and not await lock_locally(server, opened, locks):
+        log.warning("%s: a local program has locked what %s had locked there before", opened.path, record.owner)
     if record.lease is not None or record.oplock_level:
         await attend_cached(server, opened)
         _give_caches(server, opened, record)
@@ -105,7 +108,7 @@ def _open_again(volume: Volume, record: PersistentRecord, *, wait: bool = False)
     access = ACCESS_READ if record.granted_access & READERS else ACCESS_NONE
     if record.granted_access & WRITERS:
         access |= ACCESS_WRITE
-    follow = not record.create_options & CreateOption.OPEN_REPARSE_POINT
+    follow = not (record.posix or record.create_options & CreateOption.OPEN_REPARSE_POINT)
     node = volume.open(record.path, access, follow=follow, wait=wait)
     if node.stat().key != record.key:
         node.close()
@@ -125,7 +128,7 @@ def _join(server: Server, tree: TreeConnect, record: PersistentRecord, node: Fil
         node=node,
         path=record.path,
     )
-    opened.governed = record.governed
+    opened.governed, opened.posix = record.governed, record.posix
     opened.delete_on_close = record.delete_on_close
     opened.shared = server.files.join(record.key, opened)
     server.open_count += 1

@@ -5,6 +5,7 @@ state lives, share modes decide.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from errno import ENOENT
 from functools import partial
 from typing import Final, NamedTuple
@@ -18,7 +19,7 @@ from smbport.commands.rename_stream import rename_stream
 from smbport.commands.steps import blocking
 from smbport.platform import FileKey, Kind, Stat, Volume
 from smbport.state.changes import OF_FILE, name_of
-from smbport.state.names import fold, parse_file_name
+from smbport.state.names import fold, parse_file_name, parse_posix_name
 from smbport.state.open import FileOpen
 from smbport.state.oplocks import NEED_CLOSED
 from smbport.state.server import Server
@@ -63,10 +64,16 @@ async def set_rename(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     """FileRenameInformation.  [MS-FSCC] 2.4.42"""
     _check_length(FileRenameInformation, buffer)
     fixed, name = parse_with_name(FileRenameInformation, buffer)
-    if opened.stream or name.startswith(":"):
+    if _names_stream(opened, name):
         await rename_stream(call, opened, name, replace=bool(fixed.replace_if_exists))
         return
-    await _rename(call, opened, _Wish(_new_path(opened, fixed.root_directory, name), bool(fixed.replace_if_exists)))
+    wish = _Wish(
+        _new_path(opened, fixed.root_directory, name),
+        replace=bool(fixed.replace_if_exists),
+        posix=opened.posix,
+        spare_readonly=not opened.posix,
+    )
+    await _rename(call, opened, wish)
 
 
 async def set_rename_ex(call: Call, opened: FileOpen, buffer: memoryview) -> None:
@@ -76,14 +83,14 @@ async def set_rename_ex(call: Call, opened: FileOpen, buffer: memoryview) -> Non
     flags = fixed.flags
     if flags & ~_FLAGS:
         raise StatusError(Status.INVALID_PARAMETER, f"rename flags 0x{flags:x}")
-    if opened.stream or name.startswith(":"):
+    if _names_stream(opened, name):
         await rename_stream(call, opened, name, replace=bool(flags & RenameFlag.REPLACE_IF_EXISTS))
         return
     wish = _Wish(
         _new_path(opened, fixed.root_directory, name),
         replace=bool(flags & RenameFlag.REPLACE_IF_EXISTS),
-        posix=bool(flags & RenameFlag.POSIX_SEMANTICS),
-        spare_readonly=not flags & RenameFlag.IGNORE_READONLY_ATTRIBUTE,
+        posix=opened.posix or bool(flags & RenameFlag.POSIX_SEMANTICS),
+        spare_readonly=not (opened.posix or flags & RenameFlag.IGNORE_READONLY_ATTRIBUTE),
     )
     await _rename(call, opened, wish)
 
@@ -100,6 +107,10 @@ async def set_link(call: Call, opened: FileOpen, buffer: memoryview) -> None:
     await _link(call, opened, wish)
 
 
+def _names_stream(opened: FileOpen, name: str) -> bool:
+    return bool(opened.stream) or (name.startswith(":") and not opened.posix)
+
+
 def _check_length(kind: type[Record], buffer: memoryview) -> None:
     if len(buffer) < kind.SIZE + FileNameInformation.SIZE:
         raise StatusError(Status.INFO_LENGTH_MISMATCH, f"{len(buffer)} bytes for {kind.__name__}")
@@ -107,12 +118,15 @@ def _check_length(kind: type[Record], buffer: memoryview) -> None:
 
 def _new_path(opened: FileOpen, root_directory: int, text: str) -> str:
     """The new name as a path inside the share.  It is a full one, so some clients begin it with a separator."""
-    text = text.removeprefix("\\")
+    text = text.removeprefix("/" if opened.posix else "\\")
     if root_directory or not text:
         raise StatusError(Status.INVALID_PARAMETER, "no name, or relative to another open")
-    name = parse_file_name(text)
-    if name.stream or (name.directory and not opened.is_directory):
+    name = parse_posix_name(text) if opened.posix else parse_file_name(text)
+    if not name.path or name.stream or (name.directory and not opened.is_directory):
         raise StatusError(Status.OBJECT_NAME_INVALID, text)
+    links = opened.tree.share.links
+    if links is not None and links.find(name.path.split("/")) is not None:
+        raise StatusError(Status.PATH_NOT_COVERED)
     if not opened.path:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share")
     return name.path
@@ -139,10 +153,10 @@ async def _rename(call: Call, opened: FileOpen, wish: _Wish) -> None:
         # A volume that ignores case finds the old name in place of the new one.
         step = partial(volume.rename, old, target.path, replace=not volume.features.case_sensitive)
     elif target.stat is not None and target.stat.key == key:
-        _check_replace(server, target, wish, same_file=True)
+        _check_replace(server, opened, target, wish, same_file=True)
         step = partial(volume.remove, old, key)
     else:
-        _check_replace(server, target, wish)
+        _check_replace(server, opened, target, wish)
         step = partial(volume.rename, old, target.path, replace=target.stat is not None)
     await blocking(_change, volume, opened.tree.share.spellings, step, added=target.path, removed=old)
     for moved in server.files.move(opened.tree.share, old, target.path):
@@ -157,7 +171,7 @@ async def _link(call: Call, opened: FileOpen, wish: _Wish) -> None:
     target = await _aim(call, opened, wish)
     await _check_addition(opened, target)
     same_file = target.stat is not None and target.stat.key == opened.shared.key
-    _check_replace(server, target, wish, same_file=same_file)
+    _check_replace(server, opened, target, wish, same_file=same_file)
     if same_file:
         return
     if target.stat is None:
@@ -226,7 +240,8 @@ async def _check_below(call: Call, opened: FileOpen) -> None:
             pass
         if not inside.closed:
             break
-    inside_still = files.find_below(share, path)
+    in_the_way = (inside for inside in files.below(share, path) if not (opened.posix and inside.posix))
+    inside_still = next(in_the_way, None)
     if inside_still is not None:
         raise StatusError(Status.ACCESS_DENIED, f"{inside_still.path} is open by {inside_still.session_name}")
 
@@ -257,7 +272,7 @@ async def _aim(call: Call, opened: FileOpen, wish: _Wish) -> _Target:
 
 async def _look(call: Call, opened: FileOpen, old: str, wish: _Wish) -> _Target:
     """What is there now, with the open still open and its name still the one that was looked at."""
-    spellings = opened.tree.share.spellings
+    spellings = None if opened.posix else opened.tree.share.spellings
     target = await blocking(_look_at, _seer(opened), old, opened.shared.key, wish.path, spellings=spellings)
     if call.still_open().path != old:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "somebody else renamed it first")
@@ -273,19 +288,19 @@ async def _enter_directory(server: Server, target: _Target) -> bool:
     True if somebody who may have closed it had to be waited for: then look again.
     """
     directory = server.files.find(target.directory)
+    if directory is None:
+        return False
     try:
-        if directory is not None:
-            directory.check_sharing(Access.ADD_FILE, ShareAccess.READ | ShareAccess.WRITE)
+        directory.check_sharing(Access.ADD_FILE, ShareAccess.READ | ShareAccess.WRITE)
         return False
     except StatusError as error:
-        if error.status != Status.SHARING_VIOLATION or directory is None:
-            raise
-        if not await make_way(server, directory, NEED_CLOSED):
-            raise
-        return True
+        violation = error
+    if violation.status != Status.SHARING_VIOLATION or not await make_way(server, directory, NEED_CLOSED):
+        raise violation
+    return True
 
 
-def _check_replace(server: Server, target: _Target, wish: _Wish, *, same_file: bool = False) -> None:
+def _check_replace(server: Server, opened: FileOpen, target: _Target, wish: _Wish, *, same_file: bool = False) -> None:
     """Whether what has the new name may go.  [MS-FSA] 2.1.5.15.11"""
     stat = target.stat
     if stat is None:
@@ -294,7 +309,7 @@ def _check_replace(server: Server, target: _Target, wish: _Wish, *, same_file: b
         raise StatusError(Status.OBJECT_NAME_COLLISION)
     if same_file:
         return
-    if stat.kind == Kind.DIRECTORY:
+    if stat.kind == Kind.DIRECTORY and not opened.posix:  # by POSIX' rules, an empty one by another one
         raise StatusError(Status.ACCESS_DENIED, "a directory cannot be replaced")
     if wish.spare_readonly and file_attributes(stat, target.path) & FileAttribute.READONLY:
         raise StatusError(Status.ACCESS_DENIED, "a file marked read-only cannot be replaced")
@@ -349,15 +364,19 @@ def _change(
         step(wait=wait)
         return
     target, source = parent_of(added), parent_of(removed or added)
-    before = volume.stat(target, wait=wait)
-    source_before = volume.stat(source, wait=wait) if source != target else None
-    step(wait=wait)
+    states = {folder: volume.stat(folder, wait=wait) for folder in (target, source)}
+    moments = {
+        folder: spellings.change(state, added.rpartition("/")[2] if folder == target else None)
+        for folder, state in states.items()
+    }
     try:
-        spellings.follow(before, volume.stat(target, wait=wait), added.rpartition("/")[2])
-        if source_before is not None:
-            spellings.follow(source_before, volume.stat(source, wait=wait))
-    except OSError:  # the step is done all the same
-        spellings.forget(before.key)
+        step(wait=wait)
+        for folder, moment in moments.items():
+            with suppress(OSError):  # the step is done all the same
+                spellings.follow(moment, volume.stat(folder, wait=True))
+    finally:
+        for moment in moments.values():
+            spellings.done(moment)
 
 
 def _link_over(volume: Volume, old: str, passing: str, new: str, *, wait: bool = False) -> None:

@@ -5,12 +5,13 @@ something that would wait; only then does it become a task of its own.
 """
 
 from collections.abc import Callable, Generator
+from enum import Enum
 from types import coroutine
 from typing import ParamSpec, TypeVar
 
 from smbport.state.server import Event
 
-__all__ = ["Blocking", "Step", "Waiting", "blocking", "waiting"]
+__all__ = ["Blocking", "Manner", "Step", "Waiting", "blocking", "waiting"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,18 +28,34 @@ class Blocking:
         self.keywords = keywords
 
 
-class Waiting:
-    """Answer STATUS_PENDING and go on when the event is set, or after `timeout_s`; the result is `is_set()`.
+class Manner(Enum):
+    """How a request waits: what the client hears of it, and what ends it early.  [MS-SMB2] 3.3.4.2, 3.3.5.16, 3.3.7.1
 
-    When the client cancels the request, `StatusError(CANCELLED)` is raised at the await instead.
+                client is told   CANCEL ends it   the loss of its connection ends it
+    PENDING     yes              yes              yes
+    LASTING     yes              yes              if the session has no other
+    SILENT      no               yes              if the session has no other
+    SHIELDED    no               no               no
     """
 
-    __slots__ = ("event", "interim", "timeout_s")
+    PENDING = "pending"
+    LASTING = "lasting"
+    SILENT = "silent"
+    SHIELDED = "shielded"
 
-    def __init__(self, event: Event, timeout_s: float | None, interim: bool) -> None:
+
+class Waiting:
+    """Go on when the event is set, or after `timeout_s`; the result is `is_set()`.
+
+    When it is ended early, `StatusError(CANCELLED)` is raised at the await instead.
+    """
+
+    __slots__ = ("event", "manner", "timeout_s")
+
+    def __init__(self, event: Event, timeout_s: float | None, manner: Manner) -> None:
         self.event = event
         self.timeout_s = timeout_s
-        self.interim = interim
+        self.manner = manner
 
 
 Step = Blocking | Waiting
@@ -57,9 +74,8 @@ def blocking(function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> G
 
 
 @coroutine
-def waiting(event: Event, timeout_s: float | None = None, *, interim: bool = True) -> Generator[Waiting, bool, bool]:
-    """Wait for the event; True if it was set, False if `timeout_s` ran out first.
-
-    `interim` tells the client STATUS_PENDING; without it the wait is silent (a delayed logon).
-    """
-    return (yield Waiting(event, timeout_s, interim))
+def waiting(
+    event: Event, timeout_s: float | None = None, manner: Manner = Manner.PENDING
+) -> Generator[Waiting, bool, bool]:
+    """Wait for the event; True if it was set, False if `timeout_s` ran out first."""
+    return (yield Waiting(event, timeout_s, manner))

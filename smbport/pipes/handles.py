@@ -1,17 +1,22 @@
-"""Context handles that hold nothing: what one stands for is written in it, so there is nothing to run out of.
+"""Context handles: what the client of one pipe has open, in the association's own table.  [C706] 14.2.16.6"""
 
-Who makes one up has what he would have got by asking, for every call checks who asks.
-"""
-
+from itertools import count
 from typing import Final, NamedTuple
 
-from smbport.pipes.ndr import HANDLE_SIZE, NdrReader
+from smbport.wire.record import BadStructure
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["CLOSED", "Handle", "open_handle"]
+__all__ = ["CLOSED", "HANDLE_SIZE", "BadHandle", "Handle", "Handles"]
 
+HANDLE_SIZE: Final = 20
 CLOSED: Final = bytes(HANDLE_SIZE)
-_MARK: Final = b"smbport\0"
+MAX_HANDLES: Final = 1024  # open on one pipe (guessed); clients close theirs
+
+_NUMBERS: Final = count(1)  # of all pipes, so that the handle of one means nothing on another
+
+
+class BadHandle(BadStructure):
+    """Bytes that stand for nothing that is open here."""
 
 
 class Handle(NamedTuple):
@@ -20,14 +25,33 @@ class Handle(NamedTuple):
     kind: bytes  # four letters
     value: int = 0
 
-    def pack(self) -> bytes:
-        return bytes(4) + self.kind + self.value.to_bytes(4, "little") + _MARK
 
+class Handles:
+    """The open handles of one association.  They grant nothing: every call checks who asks."""
 
-def open_handle(stub: NdrReader, *kinds: bytes) -> Handle:
-    """The handle that a request begins with.  Raises StatusError(INVALID_HANDLE) if it is of no such kind."""
-    data = stub.handle()
-    handle = Handle(data[4:8], int.from_bytes(data[8:12], "little"))
-    if handle.pack() != data or handle.kind not in kinds:
-        raise StatusError(Status.INVALID_HANDLE)
-    return handle
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, Handle] = {}
+
+    def open(self, kind: bytes, value: int = 0) -> bytes:
+        """A new one as it stands on the wire.  Raises StatusError(INSUFFICIENT_RESOURCES) if there are too many."""
+        if len(self._open) >= MAX_HANDLES:
+            raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many handles")
+        data = next(_NUMBERS).to_bytes(HANDLE_SIZE, "big")
+        self._open[data] = Handle(kind, value)
+        return data
+
+    def find(self, data: bytes, *kinds: bytes) -> Handle:
+        """Raises BadHandle if it is not open, and StatusError(INVALID_HANDLE) if it is of no such kind."""
+        handle = self._open.get(data)
+        if handle is None:
+            raise BadHandle("a handle that is not open")
+        if handle.kind not in kinds:
+            raise StatusError(Status.INVALID_HANDLE)
+        return handle
+
+    def close(self, data: bytes) -> None:
+        """Raises BadHandle if it is not open."""
+        if self._open.pop(data, None) is None:
+            raise BadHandle("a handle that is not open")

@@ -21,6 +21,7 @@ class Win32Error:
     MORE_DATA: Final = 234
     BUFFER_TOO_SMALL: Final = 2123  # NERR_BufTooSmall
     NET_NAME_NOT_FOUND: Final = 2310  # NERR_NetNameNotFound
+    DEVICE_NOT_SHARED: Final = 2311  # NERR_DeviceNotShared
 
 
 def answer_level(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from smbport.pipes.answering import answering, names_of
-from smbport.pipes.handles import CLOSED, Handle, open_handle
+from smbport.pipes.handles import CLOSED
 from smbport.pipes.ndr import NdrReader, NdrWriter
 from smbport.pipes.rpc import Interface, uuid_bytes
 from smbport.pipes.server_info import ServerInfo
@@ -23,6 +23,7 @@ _MAX_LOOKUP: Final = 1000  # [MS-LSAT] 3.1.4.5
 _DOMAINS_ROOM: Final = 32  # a number that means nothing, and that every server answers.  [MS-LSAT] 2.2.12
 _SOME_NOT_MAPPED: Final = 0x00000107
 _NO_DOMAIN: Final = 0xFFFFFFFF
+_BUILTIN_NAME: Final = "BUILTIN"  # what Windows finds where no name is given
 
 
 class PolicyClass:
@@ -37,13 +38,13 @@ class PolicyClass:
 def _open_policy(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """LsarOpenPolicy, LsarOpenPolicy2.  [MS-LSAD] 3.1.4.4.1, 3.1.4.4.2"""
     names_of(server)
-    out.raw(Handle(_POLICY).pack())
+    out.raw(stub.handles.open(_POLICY))
     return Status.SUCCESS
 
 
 def _close(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """LsarClose.  [MS-LSAD] 3.1.4.3"""
-    open_handle(stub, _POLICY)
+    stub.close_handle()
     out.raw(CLOSED)
     return Status.SUCCESS
 
@@ -54,7 +55,7 @@ def _close(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
 def _query_policy(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """LsarQueryInformationPolicy, LsarQueryInformationPolicy2.  [MS-LSAD] 3.1.4.4.3, 3.1.4.4.4"""
     names = names_of(server)
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     level = stub.u16()
     if level not in _POLICIES:
         raise StatusError(Status.INVALID_INFO_CLASS)
@@ -136,7 +137,7 @@ def _mapped(found: Sequence[SidName | None]) -> tuple[int, int]:
 
 
 def _look_up_sids(server: ServerInfo, stub: NdrReader, out: NdrWriter, *, extended: bool) -> int:
-    """LsarLookupSids and its successors.  [MS-LSAT] 3.1.4.9 to 3.1.4.11"""
+    """LsarLookupSids and its successor.  [MS-LSAT] 3.1.4.10, 3.1.4.11"""
     names = names_of(server)
     sids = stub.sids()
     found = [names.name_of(sid) for sid in sids]
@@ -159,18 +160,13 @@ def _look_up_sids(server: ServerInfo, stub: NdrReader, out: NdrWriter, *, extend
 
 def _lookup_sids(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """[MS-LSAT] 3.1.4.11"""
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     return _look_up_sids(server, stub, out, extended=False)
 
 
 def _lookup_sids_2(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """[MS-LSAT] 3.1.4.10"""
-    open_handle(stub, _POLICY)
-    return _look_up_sids(server, stub, out, extended=True)
-
-
-def _lookup_sids_3(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
-    """[MS-LSAT] 3.1.4.9"""
+    stub.handle(_POLICY)
     return _look_up_sids(server, stub, out, extended=True)
 
 
@@ -178,12 +174,12 @@ def _lookup_sids_3(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
 
 
 def _look_up_names(server: ServerInfo, stub: NdrReader, out: NdrWriter, *, version: int) -> int:
-    """LsarLookupNames and its successors, which give a RID (1, 2) or a SID (3).  [MS-LSAT] 3.1.4.5 to 3.1.4.8"""
+    """LsarLookupNames and its successors, which give a RID (1, 2) or a SID (3).  [MS-LSAT] 3.1.4.6 to 3.1.4.8"""
     names = names_of(server)
     count = stub.u32()
     if stub.u32() != count or count > _MAX_LOOKUP:
         raise BadStructure(f"a question about {count} names")
-    found = [names.find(text) for text in stub.unicode_strings(count)]
+    found = [names.find(text.removesuffix("\\") or _BUILTIN_NAME) for text in stub.unicode_strings(count)]
     indexes = _write_domains(out, found)
     out.u32(len(found))
     out.pointer(bool(found))
@@ -206,25 +202,25 @@ def _look_up_names(server: ServerInfo, stub: NdrReader, out: NdrWriter, *, versi
 
 def _lookup_names(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """[MS-LSAT] 3.1.4.8"""
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     return _look_up_names(server, stub, out, version=1)
 
 
 def _lookup_names_2(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """[MS-LSAT] 3.1.4.7"""
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     return _look_up_names(server, stub, out, version=2)
 
 
 def _lookup_names_3(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """[MS-LSAT] 3.1.4.6"""
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     return _look_up_names(server, stub, out, version=3)
 
 
-def _lookup_names_4(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
-    """[MS-LSAT] 3.1.4.5"""
-    return _look_up_names(server, stub, out, version=3)
+def _refuse_lookup(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
+    """LsarLookupSids3, LsarLookupNames4: for the secure channel of domain members.  [MS-LSAT] 3.1.4.9, 3.1.4.5"""
+    raise StatusError(Status.ACCESS_DENIED)
 
 
 # Who asks -------------------------------------------------------------------------------------------------------
@@ -256,7 +252,7 @@ _PRIVILEGES: Final = (
 def _enumerate_rights(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """LsarEnumerateAccountRights.  [MS-LSAD] 3.1.4.5.10"""
     names = names_of(server)
-    open_handle(stub, _POLICY)
+    stub.handle(_POLICY)
     sid = stub.sid()
     if sid not in names.administrators:
         raise StatusError(Status.OBJECT_NAME_NOT_FOUND)
@@ -291,7 +287,7 @@ LSARPC: Final = Interface(
         57: answering(_lookup_sids_2, _NO_LOOKUP),
         58: answering(_lookup_names_2, _NO_LOOKUP),
         68: answering(_lookup_names_3, _NO_LOOKUP),
-        76: answering(_lookup_sids_3, _NO_LOOKUP),
-        77: answering(_lookup_names_4, _NO_LOOKUP),
+        76: answering(_refuse_lookup, _NO_LOOKUP),
+        77: answering(_refuse_lookup, _NO_LOOKUP),
     },
 )

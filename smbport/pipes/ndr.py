@@ -7,16 +7,16 @@ many bytes are there, and never allocates by one.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from smbport.pipes.handles import HANDLE_SIZE, Handle, Handles
 from smbport.wire.record import BadStructure, Buffer
 from smbport.wire.security import Sid
 from smbport.wire.text import encode_utf16
 
-__all__ = ["HANDLE_SIZE", "NdrReader", "NdrWriter", "Row", "row_size"]
+__all__ = ["NdrReader", "NdrWriter", "Row", "row_size"]
 
 # A structure whose members are 32-bit numbers and unique pointers to strings; None is a null pointer.
 Row = tuple[int | str | None, ...]
 
-HANDLE_SIZE: Final = 20
 MAX_SIDS: Final = 1000  # guessed; [MS-LSAT] allows more, but nobody asks for so many at once
 _FIRST_REFERENT: Final = 0x00020000  # any non-zero value does; this is what Windows starts with
 
@@ -24,11 +24,13 @@ _FIRST_REFERENT: Final = 0x00020000  # any non-zero value does; this is what Win
 class NdrReader:
     """A cursor over one request's stub.  Every method raises BadStructure if the stub does not hold the value."""
 
-    __slots__ = ("_offset", "_stub")
+    __slots__ = ("_offset", "_stub", "handles")
 
-    def __init__(self, stub: Buffer) -> None:
+    def __init__(self, stub: Buffer, handles: Handles) -> None:
+        """`handles` are those of the pipe that the request came through."""
         self._stub = memoryview(stub)
         self._offset = 0
+        self.handles = handles
 
     def u32(self) -> int:
         self._offset += -self._offset % 4
@@ -42,8 +44,15 @@ class NdrReader:
         """A top-level unique pointer to a number."""
         return self.u32() if self.u32() else None
 
-    def handle(self) -> bytes:
-        """A context handle.  [C706] 14.2.16.6"""
+    def handle(self, *kinds: bytes) -> Handle:
+        """A context handle of one of these kinds.  [C706] 14.2.16.6"""
+        return self.handles.find(self._handle(), *kinds)
+
+    def close_handle(self) -> None:
+        """A context handle, which is closed."""
+        self.handles.close(self._handle())
+
+    def _handle(self) -> bytes:
         self._offset += -self._offset % 4
         return bytes(self._take(HANDLE_SIZE))
 
@@ -175,6 +184,13 @@ class NdrWriter:
         """A conformant varying string of 16-bit characters with its terminator."""
         data = encode_utf16(text + "\0")
         self.u32(len(data) // 2)
+        self.u32(0)
+        self.u32(len(data) // 2)
+        self._stub += data
+
+    def varying_string(self, text: str) -> None:
+        """A varying string of 16-bit characters with its terminator, in an array of fixed size.  [C706] 14.3.4.1"""
+        data = encode_utf16(text + "\0")
         self.u32(0)
         self.u32(len(data) // 2)
         self._stub += data

@@ -83,6 +83,10 @@ class Pipe:
         """Bytes of all answers not yet read."""
         return sum(map(len, self._association.answers)) - self._offset
 
+    def is_ready(self) -> bool:
+        """Whether `read` has an answer, or raises PIPE_BROKEN."""
+        return bool(self._association.answers) or self._association.closed
+
     def transceive(self, data: Buffer, max_length: int) -> tuple[bytes, bool]:
         """A write and a read in one.  PIPE_BUSY if an earlier answer was not read.  [MS-FSCC] 2.3.48"""
         if self._association.answers:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NoReturn
 
+from smbport.pipes.handles import BadHandle, Handles
 from smbport.pipes.ndr import NdrReader
 from smbport.pipes.server_info import ServerInfo
 from smbport.wire.record import U8, U16, U32, BadStructure, Buffer, Bytes4, Guid, Pad1, Pad3, Pad4, Record, record
@@ -60,6 +61,7 @@ class Fault:
 
     ACCESS_DENIED: Final = 0x00000005
     BAD_STUB_DATA: Final = 0x000006F7
+    CONTEXT_MISMATCH: Final = 0x1C00001A
     OPERATION_RANGE: Final = 0x1C010002
     UNKNOWN_INTERFACE: Final = 0x1C010003
     PROTOCOL: Final = 0x1C01000B
@@ -189,8 +191,8 @@ class Association:
     """
 
     __slots__ = (
-        "_address", "_call", "_contexts", "_describe", "_fragment", "_interface", "_is_bound", "_max_fragment",
-        "_max_request", "_received", "answers", "closed",
+        "_address", "_call", "_contexts", "_describe", "_fragment", "_handles", "_interface", "_is_bound",
+        "_max_fragment", "_max_request", "_received", "answers", "closed",
     )  # fmt: skip
 
     def __init__(
@@ -215,6 +217,7 @@ class Association:
         self._is_bound = False
         self._contexts: set[int] = set()
         self._call: _Call | None = None
+        self._handles = Handles()
 
     def feed(self, data: Buffer) -> None:
         """Take bytes as they were written, any number of PDUs and parts of PDUs, and act on each whole one.
@@ -370,7 +373,10 @@ class Association:
             self._fault(call.call_id, call.context_id, Fault.OPERATION_RANGE)
             return
         try:
-            stub = operation(self._describe(), NdrReader(call.stub))
+            stub = operation(self._describe(), NdrReader(call.stub, self._handles))
+        except BadHandle:
+            self._fault(call.call_id, call.context_id, Fault.CONTEXT_MISMATCH)
+            return
         except BadStructure:
             self._fault(call.call_id, call.context_id, Fault.BAD_STUB_DATA)
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from smbport.pipes.answering import answering, names_of
-from smbport.pipes.handles import CLOSED, Handle, open_handle
+from smbport.pipes.handles import CLOSED, Handle
 from smbport.pipes.ndr import NdrReader, NdrWriter
 from smbport.pipes.rpc import Interface, uuid_bytes
 from smbport.pipes.server_info import ServerInfo
@@ -33,7 +33,7 @@ _NORMAL_ACCOUNT, _ACCOUNT_DISABLED, _PASSWORD_KEEPS = 0x10, 0x01, 0x200  # [MS-S
 def _connect(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrConnect, SamrConnect2, SamrConnect4.  [MS-SAMR] 3.1.5.1.2 to 3.1.5.1.4"""
     names_of(server)
-    out.raw(Handle(_SERVER).pack())
+    out.raw(stub.handles.open(_SERVER))
     return Status.SUCCESS
 
 
@@ -42,13 +42,13 @@ def _connect_5(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     names_of(server)
     for number in (1, 1, 3, 0):  # OutVersion; its union: revision 3, no features
         out.u32(number)
-    out.raw(Handle(_SERVER).pack())
+    out.raw(stub.handles.open(_SERVER))
     return Status.SUCCESS
 
 
 def _close(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrCloseHandle.  [MS-SAMR] 3.1.5.13.1"""
-    open_handle(stub, _SERVER, _DOMAIN, _BUILTIN, _USER)
+    stub.close_handle()
     out.raw(CLOSED)
     return Status.SUCCESS
 
@@ -77,14 +77,14 @@ def _write_page(stub_resume: int, rows: Sequence[tuple[int, str]], out: NdrWrite
 def _enumerate_domains(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrEnumerateDomainsInSamServer.  [MS-SAMR] 3.1.5.2.1"""
     names = names_of(server)
-    open_handle(stub, _SERVER)
+    stub.handle(_SERVER)
     return _write_page(stub.u32(), [(0, names.server), (0, "Builtin")], out)
 
 
 def _enumerate_users(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrEnumerateUsersInDomain.  [MS-SAMR] 3.1.5.2.5"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     resume, wanted = stub.u32(), stub.u32()
     asked = not wanted or wanted & _NORMAL_ACCOUNT
     return _write_page(resume, names.accounts() if domain.kind == _DOMAIN and asked else [], out)
@@ -93,14 +93,14 @@ def _enumerate_users(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int
 def _enumerate_groups(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrEnumerateGroupsInDomain.  [MS-SAMR] 3.1.5.2.3"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     return _write_page(stub.u32(), names.groups() if domain.kind == _DOMAIN else [], out)
 
 
 def _enumerate_aliases(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrEnumerateAliasesInDomain.  [MS-SAMR] 3.1.5.2.4"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     return _write_page(stub.u32(), names.aliases() if domain.kind == _BUILTIN else [], out)
 
 
@@ -110,7 +110,7 @@ def _enumerate_aliases(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> i
 def _look_up_domain(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrLookupDomainInSamServer.  [MS-SAMR] 3.1.5.11.1"""
     names = names_of(server)
-    open_handle(stub, _SERVER)
+    stub.handle(_SERVER)
     (name,) = stub.unicode_strings(1)
     domains = {names.server.casefold(): names.domain, "builtin": BUILTIN}
     sid = domains.get(name.casefold())
@@ -124,12 +124,12 @@ def _look_up_domain(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
 def _open_domain(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrOpenDomain.  [MS-SAMR] 3.1.5.1.5"""
     names = names_of(server)
-    open_handle(stub, _SERVER)
+    stub.handle(_SERVER)
     stub.u32()
     kind = {names.domain: _DOMAIN, BUILTIN: _BUILTIN}.get(stub.sid())
     if kind is None:
         raise StatusError(_NO_SUCH_DOMAIN)
-    out.raw(Handle(kind).pack())
+    out.raw(stub.handles.open(kind))
     return Status.SUCCESS
 
 
@@ -140,7 +140,7 @@ def _domain_sid(names: Names, domain: Handle) -> Sid:
 def _look_up_names(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrLookupNamesInDomain.  [MS-SAMR] 3.1.5.11.2"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     count = _read_array(stub)
     prefix = names.server if domain.kind == _DOMAIN else "BUILTIN"
     found = [names.find(f"{prefix}\\{text}") for text in stub.unicode_strings(count)]
@@ -152,7 +152,7 @@ def _look_up_names(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
 def _look_up_rids(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrLookupIdsInDomain.  [MS-SAMR] 3.1.5.11.3"""
     names = names_of(server)
-    sid = _domain_sid(names, open_handle(stub, _DOMAIN, _BUILTIN))
+    sid = _domain_sid(names, stub.handle(_DOMAIN, _BUILTIN))
     count = _read_array(stub)
     found = [names.name_of(Sid(sid.authority, (*sid.sub_authorities, stub.u32()))) for _ in range(count)]
     out.u32(count)
@@ -194,17 +194,17 @@ def _mapped(found: Sequence[SidName | None]) -> int:
 def _open_user(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrOpenUser.  [MS-SAMR] 3.1.5.1.9"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     stub.u32()
     rid = stub.u32()
     if domain.kind != _DOMAIN or names.user_of(rid) is None:
         raise StatusError(Status.NO_SUCH_USER)
-    out.raw(Handle(_USER, rid).pack())
+    out.raw(stub.handles.open(_USER, rid))
     return Status.SUCCESS
 
 
 def _user_of(server: ServerInfo, stub: NdrReader) -> UserRecord:
-    user = names_of(server).user_of(open_handle(stub, _USER).value)
+    user = names_of(server).user_of(stub.handle(_USER).value)
     if user is None:  # removed since
         raise StatusError(Status.NO_SUCH_USER)
     return user
@@ -287,7 +287,7 @@ def _groups_of_user(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
 def _alias_membership(server: ServerInfo, stub: NdrReader, out: NdrWriter) -> int:
     """SamrGetAliasMembership: of the aliases, only Administrators has members by name.  [MS-SAMR] 3.1.5.9.2"""
     names = names_of(server)
-    domain = open_handle(stub, _DOMAIN, _BUILTIN)
+    domain = stub.handle(_DOMAIN, _BUILTIN)
     sids = stub.sids()
     privileged = domain.kind == _BUILTIN and any(sid in names.administrators for sid in sids)
     _write_numbers(out, [544] if privileged else [])

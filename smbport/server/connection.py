@@ -62,19 +62,35 @@ class ClientConnection:
         self._receiver = Receiver(sock, pool)
         self._sender = Sender(sock, server, self._start, self.end)
         # Shielded: who cancels the server must not cut off answers that are on their way; `stop` ends it in order.
-        self._scope = trio.CancelScope(shield=True)
+        self._scope = trio.CancelScope(shield=True)  # everything
+        self._talking = trio.CancelScope(shield=True)  # the socket
         self._receiving = trio.CancelScope()
         self._running = 0  # chains that left for a thread and do not wait for another client's doing
         self._running_bytes = 0  # what they hold or may answer
-        self._waiting = 0  # chains whose client was told STATUS_PENDING
+        self._waiting = 0  # chains that wait, or have waited, for that
         self._unasked: deque[tuple[Sequence[Buffer], Callable[[], None] | None]] = deque()
         self._change = trio.lowlevel.ParkingLot()  # for those who look at these numbers
         self._reason = ""
 
     async def run(self) -> None:
-        """Serve until the client goes, breaks the protocol, or `end` or `stop` is called; then release everything."""
+        """Serve until the client goes, breaks the protocol, or `end` or `stop` is called; then release everything.
+
+        Some requests go on without their connection, and only then it is over.  [MS-SMB2] 3.3.7.1
+        """
+        with self._outliving_bugs(), self._scope:
+            async with trio.open_nursery() as self._requests:
+                await self._talk()
+                await self._end_requests()
+                await self._lose_sessions()
+                while self.state.running:
+                    self.state.cancel_lost()
+                    await self._change.park()
+        await self._lose_sessions()
+
+    async def _talk(self) -> None:
+        """Everything that needs the socket."""
         try:
-            with self._scope:
+            with self._talking:
                 async with trio.open_nursery() as self._nursery:
                     try:
                         with self._receiving:
@@ -86,19 +102,20 @@ class ClientConnection:
         except Exception as error:  # noqa: BLE001 - whatever happens here, the server lives
             self._reason = self._reason_of(error)
         finally:
-            with trio.CancelScope(shield=True):
-                await self._release()
+            self._hang_up()
 
     def end(self, reason: str) -> None:
         """End the connection at once."""
         self._reason = self._reason or reason
-        self._scope.cancel()
+        self._talking.cancel()
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests, let those that run finish for at most `grace_s`, send their answers, end."""
         self._reason = self._reason or "the server stops"
-        self._scope.deadline = trio.current_time() + grace_s
+        self._scope.deadline = self._talking.deadline = trio.current_time() + grace_s
         self._receiving.cancel()
+        self.state.closing = True
+        self._change.unpark_all()
 
     # Receiving --------------------------------------------------------------------------------------------------
 
@@ -125,9 +142,7 @@ class ClientConnection:
     async def _wind_up(self) -> None:
         """No more requests come: what waits is cancelled, what runs ends by itself, and the answers go out."""
         self._sender.flush()
-        while self.state.running:
-            self.state.cancel_requests()
-            await self._change.park()
+        await self._end_requests()
         await self._sender.wait_for_space(0)
 
     def _frame_limit(self) -> int:
@@ -152,10 +167,10 @@ class ClientConnection:
                 self._queue_replies(chain)
             else:
                 self._leave(chain, handler, step)
-        except (Disconnect, trio.Cancelled):
+        except Disconnect:
             raise
         except Exception as bug:  # noqa: BLE001 - the one place: a bug costs this connection, never the server
-            self._on_bug(bug, frame)
+            raise self._on_bug(bug, frame) from None
 
     def _queue_replies(self, chain: Chain) -> None:
         self._sender.queue(pack_replies(chain))
@@ -172,7 +187,7 @@ class ClientConnection:
         """
         self._unasked.append((parts, lost))
         task = trio.lowlevel.current_task()
-        if task is not self._nursery.parent_task and task.parent_nursery is not self._nursery:
+        if task is not self._requests.parent_task and task.parent_nursery is not self._requests:
             self._send_unasked()
 
     def _send_unasked(self) -> None:
@@ -198,11 +213,11 @@ class ClientConnection:
             if not self._sender.has_delivered(position):
                 lost()
 
-    def _on_bug(self, bug: Exception, frame: memoryview) -> None:
+    def _on_bug(self, bug: Exception, frame: memoryview) -> Disconnect:
         self.server.bugs += 1
         # Only the header: what follows may hold names, data or proofs.
         log.error("bug while answering %s; header %s", self.state.address, bytes(frame[:64]).hex(), exc_info=bug)
-        raise Disconnect("an internal error")
+        return Disconnect("an internal error")
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
@@ -218,7 +233,7 @@ class ClientConnection:
         cost = self._cost(chain)
         self._count_running(1, cost)
         wait = Wait(running, self._announcer(chain, cost))  # now: a CANCEL may be the next frame
-        self._start(self._finish, chain, handler, step, wait, cost)
+        self._requests.start_soon(self._finish, chain, handler, step, wait, cost)
         self._send_unasked()
 
     def _cost(self, chain: Chain) -> int:
@@ -237,6 +252,7 @@ class ClientConnection:
         call = chain.calls[chain.current]
         self.state.running.pop(running.message_id, None)
         running.message_id = call.header.message_id
+        running.async_id = call.async_id
         running.session = call.channel.session if call.channel is not None else None
         self.state.running[running.message_id] = running
 
@@ -246,32 +262,33 @@ class ClientConnection:
             await finish(handler, step, wait, self._threads, self.server.lookout)
             self._queue_replies(chain)
             self._sender.flush()
-        except (Disconnect, trio.Cancelled):
-            raise
+        except Disconnect as why:
+            self.end(str(why))
         except Exception as bug:  # noqa: BLE001 - see _on_frame
-            self._on_bug(bug, chain.calls[chain.current].message)
+            self.end(str(self._on_bug(bug, chain.calls[chain.current].message)))
         finally:
             self.state.running.pop(running.message_id, None)
             running.cancel = _harmless
-            if running.async_id:
+            if running.waits:
                 self._waiting -= 1
             else:
                 self._count_running(-1, -cost)
             self._change.unpark_all()
 
-    def _announcer(self, chain: Chain, cost: int) -> Callable[[Running], None]:
-        def announce(running: Running) -> None:
+    def _announcer(self, chain: Chain, cost: int) -> Callable[[Running, bool], None]:
+        def announce(running: Running, interim: bool) -> None:
             self._send_unasked()
-            call = chain.calls[chain.current]
-            if call.async_id:
-                return
-            if not running.async_id:
+            if not running.waits:
                 if self._waiting >= self.server.settings.limits.async_requests:
                     raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many requests wait")
+                running.waits = True
                 self._waiting += 1
                 self._count_running(-1, -cost)  # it waits for others' doing now and holds no thread
-            running.async_id = self.server.new_async_id()
             self._follow(chain, running)
+            self._change.unpark_all()  # it may have to end with its connection
+            if not interim or running.async_id:
+                return
+            running.async_id = self.server.new_async_id()
             self._sender.queue(pack_interim(chain, running.async_id))
             chain.replies_are_out()
             self._sender.flush()
@@ -295,17 +312,25 @@ class ClientConnection:
         self.server.bugs += 1
         log.error("bug on the connection of %s", self.state.address, exc_info=bug)
 
-    async def _release(self) -> None:
-        """Everything this connection held: buffers, socket, and the sessions that have no other channel."""
-        self._sender.close()
+    def _hang_up(self) -> None:
+        """Give back buffers and socket."""
         self._receiver.release()
         self._socket.close()
         if self._reason:
             log.info("connection of %s ended: %s", self.state.address, self._reason)
-        for session in self.state.sessions_lost():
-            with self._outliving_bugs():
-                for opened in session.lose():
-                    await self._delete(opened)
+
+    async def _end_requests(self) -> None:
+        """Those that do not go on without the connection."""
+        while self.state.cancel_lost():
+            await self._change.park()
+
+    async def _lose_sessions(self) -> None:
+        """Those that have no other channel."""
+        with trio.CancelScope(shield=True):
+            for session in self.state.sessions_lost():
+                with self._outliving_bugs():
+                    for opened in session.lose():
+                        await self._delete(opened)
 
     def _outliving_bugs(self) -> AbstractContextManager[None]:
         """A bug in the release of one thing must not keep the others."""
@@ -317,5 +342,5 @@ class ClientConnection:
             step = begin(handler)
             if step is not None:
                 running = Running(-1, None, _harmless)
-                wait = Wait(running, lambda _: None)
+                wait = Wait(running, lambda _, interim: None)
                 await finish(handler, step, wait, self._threads, self.server.lookout)

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from smbport.commands.steps import Blocking, Step, Waiting
+from smbport.commands.steps import Blocking, Manner, Step, Waiting
 from smbport.state.connection import Running
 from smbport.state.ledger import NO_STEP, Ledger
 from smbport.state.lookout import Lookout
@@ -57,7 +57,7 @@ async def run(handler: Handler, threads: trio.CapacityLimiter, steps: Lookout | 
     """From begin to end, for what is no request: nobody is told of its waits, and nobody cancels them."""
     step = begin(handler)
     if step is not None:
-        await finish(handler, step, Wait(Running(-1, None, lambda: None), lambda _: None), threads, steps)
+        await finish(handler, step, Wait(Running(-1, None, lambda: None), lambda _, interim: None), threads, steps)
 
 
 async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> object:
@@ -70,13 +70,14 @@ async def _take(step: Step, wait: "Wait", threads: trio.CapacityLimiter) -> obje
 
 
 class Wait:
-    """How one request waits: the client is told, and it can cancel."""
+    """How one request waits; see `Manner`."""
 
     __slots__ = ("_announce", "_cancelled", "_scope", "running")
 
-    def __init__(self, running: Running, announce: Callable[[Running], None]) -> None:
+    def __init__(self, running: Running, announce: Callable[[Running, bool], None]) -> None:
+        """`announce` counts what waits and, if its second argument says so, tells the client, once for each request."""
         self.running = running
-        self._announce = announce  # sends STATUS_PENDING, once for each request of a chain
+        self._announce = announce
         self._cancelled = False
         self._scope: trio.CancelScope | None = None
         running.cancel = self.cancel
@@ -92,13 +93,14 @@ class Wait:
         event = step.event
         assert isinstance(event, trio.Event)
         timeout_s = math.inf if step.timeout_s is None else step.timeout_s
-        if not step.interim:
+        if step.manner is Manner.SHIELDED:
             # A delay that the client has to bear, or for a request that ends by itself: neither CANCEL nor hanging
             # up cuts it short, or passwords could be guessed without it.
             with trio.move_on_after(timeout_s, shield=True):
                 await event.wait()
             return event.is_set()
-        self._announce(self.running)
+        self.running.outlives = step.manner is not Manner.PENDING
+        self._announce(self.running, step.manner is not Manner.SILENT)
         if not self._cancelled:
             with trio.move_on_after(timeout_s) as self._scope:
                 await event.wait()

@@ -7,6 +7,7 @@ each other's opens for their own, so it stays locked as long as it is in use.
 import json
 import sqlite3
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -122,13 +123,17 @@ def _id(persistent_id: int) -> str:
 
 
 def _pack(record: PersistentRecord) -> str:
-    values = {name: getattr(record, name) for name in record.__slots__ if name not in ("persistent_id", "lease")}
+    values = {name: getattr(record, name) for name in _names(record) if name not in ("persistent_id", "lease")}
     values |= {name: values[name].hex() for name in _BYTES}
     lease = record.lease
     if lease is not None:
-        parts = {name: getattr(lease, name) for name in lease.__slots__}
+        parts = {name: getattr(lease, name) for name in _names(lease)}
         values["lease"] = parts | {name: parts[name] and parts[name].hex() for name in _LEASE_BYTES}
     return json.dumps(values)
+
+
+def _names(record: PersistentRecord | LeaseRecord) -> list[str]:
+    return [field.name for field in fields(record)]
 
 
 def _unpack(persistent_id: int, text: str) -> PersistentRecord:

@@ -4,6 +4,8 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from errno import EBUSY
+from functools import partial
 from typing import Final
 
 import trio
@@ -11,7 +13,7 @@ import trio
 from smbport.commands.call import FileRange
 from smbport.platform import ZeroCopy
 from smbport.state.server import Server
-from smbport.wire.header import BadFrame, frame_length
+from smbport.wire.frame import BadFrame, frame_length
 from smbport.wire.record import Buffer
 from smbport.wire.status import Disconnect
 
@@ -165,7 +167,7 @@ class Sender:
     """A queue of buffers and file ranges, sent in order."""
 
     __slots__ = (
-        "_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy", "closed",
+        "_cold", "_fail", "_parts", "_sending", "_server", "_socket", "_space", "_start", "_zero_copy", "closed",
         "queued_bytes", "taken_bytes",
     )  # fmt: skip
 
@@ -180,6 +182,7 @@ class Sender:
         self._zero_copy: ZeroCopy | None = server.platform.zero_copy
         self._parts: deque[Buffer | FileRange] = deque()
         self._sending = False  # a task is at it
+        self._cold: FileRange | None = None  # the range in front, whose data must be waited for
         self._space = trio.lowlevel.ParkingLot()
         self.closed = False
         self.queued_bytes = 0
@@ -232,6 +235,8 @@ class Sender:
         timeout_s = self._server.settings.limits.send_timeout_s
         try:
             while self._parts:
+                if self._cold is not None:
+                    await self._read_cold(self._cold)
                 with trio.move_on_after(timeout_s) as scope:
                     await trio.lowlevel.wait_writable(self._socket.fileno())
                 before = self.queued_bytes
@@ -271,7 +276,13 @@ class Sender:
     def _send_file(self, head: Buffer, part: FileRange) -> None:
         zero_copy = self._zero_copy
         assert zero_copy is not None
-        sent = zero_copy.send(self._socket, memoryview(head), part.file, part.offset, part.length)
+        try:
+            sent = zero_copy.send(self._socket, memoryview(head), part.file, part.offset, part.length)
+        except OSError as error:
+            if error.errno != EBUSY:
+                raise
+            self._cold = part
+            raise BlockingIOError from None  # so that a task goes on, which may wait for a thread
         if sent or head:
             self._forget(sent)
             return
@@ -280,6 +291,25 @@ class Sender:
         self._server.unpin(part.opened)
         whole, rest = divmod(part.length, len(PADDING))
         self._parts.extendleft([PADDING[:rest]] * bool(rest) + [PADDING] * whole)
+
+    async def _read_cold(self, part: FileRange) -> None:
+        """Put the beginning of a range into the queue as bytes, read by a thread."""
+        self._cold = None
+        length = min(part.length, GATHER_BYTES)
+        part.opened.pins += 1  # `close` may take the other pin meanwhile
+        try:
+            data = await trio.to_thread.run_sync(partial(part.file.read_at, part.offset, length, wait=True))
+        finally:
+            self._server.unpin(part.opened)
+        if self.closed:
+            return
+        index = self._parts.index(part)
+        self._parts.insert(index, data.ljust(length, b"\0"))  # it may have shrunk after its length was promised
+        part.offset += length
+        part.length -= length
+        if not part.length:
+            del self._parts[index + 1]
+            self._server.unpin(part.opened)
 
     def _forget(self, sent: int) -> None:
         """Remove `sent` bytes from the front of the queue."""

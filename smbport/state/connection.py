@@ -32,13 +32,15 @@ def network_of(address: str) -> str:
 class Running:
     """A request that was not answered at once: it waits in a task of its own and can be cancelled."""
 
-    __slots__ = ("async_id", "cancel", "message_id", "session")
+    __slots__ = ("async_id", "cancel", "message_id", "outlives", "session", "waits")
 
     def __init__(self, message_id: int, session: Session | None, cancel: Callable[[], None]) -> None:
         self.message_id = message_id
         self.session = session
         self.cancel = cancel  # ends the wait; the handler sees StatusError(CANCELLED).  Harmless when done
         self.async_id = 0  # once STATUS_PENDING was sent
+        self.waits = False  # once it has begun to wait for others' doing
+        self.outlives = False  # what it waits for goes on without the connection, if the session has another
 
 
 Send = Callable[[Sequence[Buffer], Callable[[], None] | None], None]
@@ -52,9 +54,10 @@ class Connection:
     """Negotiated facts, sessions reachable from here, requests in progress."""
 
     __slots__ = (
-        "address", "capabilities", "channels", "cipher", "client_capabilities", "client_dialects", "client_guid",
-        "client_security_mode", "dialect", "failed_logons", "max_read", "max_transact", "max_write", "negotiated",
-        "network", "preauth", "running", "send", "server", "signing_algorithm", "window",
+        "address", "capabilities", "chained_compression", "channels", "cipher", "client_capabilities",
+        "client_dialects", "client_guid", "client_security_mode", "closing", "compression", "compressor", "dialect",
+        "ended", "failed_logons", "max_read", "max_transact", "max_write", "negotiated", "network", "posix", "preauth",
+        "running", "send", "server", "signing_algorithm", "window",
     )  # fmt: skip
 
     def __init__(self, server: "Server", address: str) -> None:
@@ -71,11 +74,17 @@ class Connection:
         self.capabilities = 0  # what the server said in its NEGOTIATE response
         self.cipher: int | None = None
         self.signing_algorithm = 0
+        self.posix = False  # the POSIX extensions were agreed on
+        self.compression: tuple[int, ...] = ()  # algorithms that were agreed on
+        self.compressor = 0  # the one of them that the client likes best for what it is sent
+        self.chained_compression = False
         self.preauth = PreauthHash()
         self.max_transact = self.max_read = self.max_write = 65536
         self.channels: dict[int, Channel] = {}  # by session id
         self.running: dict[int, Running] = {}  # by message id
         self.failed_logons = 0
+        self.closing = False  # no more requests are taken
+        self.ended = False  # the client cannot be reached here any more
         # For what nobody asked; the transport sets it.  The second argument is called if the frame does not arrive.
         self.send: Send = _nowhere
 
@@ -106,9 +115,34 @@ class Connection:
             if session is None or running.session is session:
                 running.cancel()
 
+    def cancel_lost(self) -> bool:
+        """The connection closes: cancel what does not go on without it.  True while some of that still runs."""
+        self.closing = True
+        lost = [running for running in self.running.values() if not _goes_on(running)]
+        for running in lost:
+            running.cancel()
+        return bool(lost)
+
     def sessions_lost(self) -> list[Session]:
-        """The connection ends: leave every session; returns those that have no channel left."""
-        left = [channel.session for channel in self.channels.values()]
+        """The connection has ended: leave the sessions; returns those that have no channel left.
+
+        A session that has one is not left while a request of it goes on here, so that this ends with the session.
+        To be called again afterwards.
+        """
+        self.closing = self.ended = True
+        busy = {running.session for running in self.running.values()}
+        lost: list[Session] = []
         for channel in list(self.channels.values()):
+            session = channel.session
+            if not session.live_channels():
+                lost.append(session)
+            elif session in busy:
+                continue
             channel.leave()
-        return [session for session in left if not session.live_channels()]
+        return lost
+
+
+def _goes_on(running: Running) -> bool:
+    if not running.outlives or running.session is None:
+        return False
+    return any(not channel.connection.closing for channel in running.session.live_channels())

@@ -54,9 +54,9 @@ class Session:
     """
 
     __slots__ = (
-        "account", "channels", "cipher", "dialect", "encrypt", "expires_ns", "keys", "next_tree_id", "opens", "sealer",
-        "secret_keys", "server", "session_id", "session_key", "signer", "signing_algorithm", "signing_required",
-        "trees", "user", "valid",
+        "aapl", "account", "channels", "cipher", "dialect", "encrypt", "expires_ns", "keys", "next_tree_id", "opens",
+        "sealer", "secret_keys", "server", "session_id", "session_key", "signer", "signing_algorithm",
+        "signing_required", "trees", "user", "valid",
     )  # fmt: skip
 
     def __init__(self, server: "Server", session_id: int) -> None:
@@ -76,6 +76,7 @@ class Session:
         self.secret_keys = False  # they come from a user's password; those of guests anybody can know
         self.signing_required = False
         self.encrypt = False  # every message but the logon must be sealed
+        self.aapl = 0  # AaplCapability that were promised to its client; 0: not one of Apple's
         self.trees: dict[int, TreeConnect] = {}
         self.next_tree_id = 1
         self.opens: dict[int, Open] = {}  # by volatile id
@@ -103,7 +104,7 @@ class Session:
 
     def live_channels(self) -> list[Channel]:
         """Those over which the client can be reached, in the order they came."""
-        return [channel for channel in self.channels if channel.signer is not None]
+        return [channel for channel in self.channels if channel.signer is not None and not channel.connection.ended]
 
     def notify(self, parts: Sequence[Buffer]) -> bool:
         """Send a frame that nobody asked for, over the first channel; each that fails hands it on to the next.
@@ -115,7 +116,8 @@ class Session:
         return bool(channels)
 
     def _send_over(self, channels: list[Channel], parts: Sequence[Buffer]) -> None:
-        usable = [channel for channel in channels if channel in self.channels]  # some time may have passed
+        live = self.live_channels()
+        usable = [channel for channel in channels if channel in live]  # some time may have passed
         if usable:
             first, *rest = usable
             first.connection.send(parts, (lambda: self._send_over(rest, parts)) if rest else None)
@@ -123,7 +125,11 @@ class Session:
     def close_tree(self, tree: TreeConnect) -> list[FileOpen]:
         """TREE_DISCONNECT: close the opens of one tree.  Returns those whose name is to be deleted now."""
         del self.trees[tree.tree_id]
-        closed = [self.server.close_open(opened) for opened in list(self.opens.values()) if opened.tree is tree]
+        closed = [
+            self.server.close_open(opened)
+            for opened in list(self.opens.values())
+            if tree in (opened.tree, opened.tree.live)
+        ]
         return [doomed for doomed in closed if doomed is not None]
 
     def close(self) -> list[FileOpen]:

@@ -14,6 +14,8 @@ SERVER = ServerInfo(
         ShareInfo("IPC$", 0x80000003, "Remote IPC", ""),
     ),
     user="alice",
+    now_ns=951_825_599_870_000_000,  # Tuesday, 2000-02-29 11:59:59.87
+    start_ns=951_825_590_000_000_000,
 )
 
 

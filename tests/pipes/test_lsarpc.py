@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from smbport.pipes.handles import Handles
 from smbport.pipes.lsarpc import LSARPC
 from smbport.pipes.ndr import NdrReader
 from smbport.security.auth import UserRecord
@@ -50,9 +51,35 @@ def test_a_handle_is_opened_and_closed(client, policy):
     assert lsad.hLsarOpenPolicy(client, ALL)["ErrorCode"] == 0
 
 
-@pytest.mark.parametrize("handle", [bytes(20), b"\0\0\0\0sams\0\0\0\0smbport\0", b"\1" * 20])
+@pytest.mark.parametrize("handle", [bytes(20), b"\1" * 20])
 def test_a_handle_that_is_none(client, handle):
-    assert refusal(lambda: lsad.hLsarClose(client, handle)) == Status.INVALID_HANDLE
+    with pytest.raises(lsad.DCERPCException, match="nca_s_fault_context_mismatch"):
+        lsad.hLsarClose(client, handle)
+
+
+def test_a_handle_is_closed_once(client, policy):
+    lsad.hLsarClose(client, policy)
+    for again in (lsad.hLsarClose, lambda *where: lsat.hLsarLookupSids(*where, [EVERYONE])):
+        with pytest.raises(lsad.DCERPCException, match="nca_s_fault_context_mismatch"):
+            again(client, policy)
+    assert lsad.hLsarOpenPolicy2(client, ALL)["ErrorCode"] == 0  # and the pipe goes on
+
+
+def test_a_handle_of_another_pipe(connect, known, policy):
+    other = connect("lsarpc", server=known)
+    other.bind(lsat.MSRPC_UUID_LSAT)
+    lsad.hLsarOpenPolicy2(other, ALL)
+    with pytest.raises(lsad.DCERPCException, match="nca_s_fault_context_mismatch"):
+        lsad.hLsarClose(other, policy)
+
+
+@pytest.mark.parametrize("name", ["", "BUILTIN", "builtin\\"])
+def test_the_name_of_a_domain(client, policy, name):
+    """Windows takes no name at all for BUILTIN."""
+    answer = lsat.hLsarLookupNames(client, policy, [name])
+    (found,) = answer["TranslatedSids"]["Sids"]
+    assert (found["Use"], found["RelativeId"]) == (3, 0xFFFFFFFF)
+    assert [domain["Name"] for domain in answer["ReferencedDomains"]["Domains"]] == ["BUILTIN"]
 
 
 def test_the_anonymous_learn_nothing(connect, server):
@@ -120,17 +147,10 @@ def test_sids_of_names(client, policy, version):
     assert refusal(lambda: ask(client, policy, ["nobody"])) == Status.NONE_MAPPED
 
 
-def test_without_a_handle(client):
-    names = lsat.LsarLookupNames4()
-    names["Count"] = 1
-    text = lsat.RPC_UNICODE_STRING()
-    text["Data"] = "alice"
-    names["Names"].append(text)
-    names["TranslatedSids"]["Sids"] = lsat.NULL
-    names["LookupLevel"] = lsat.LSAP_LOOKUP_LEVEL.LsapLookupWksta
-    names["LookupOptions"] = 0
-    names["ClientRevision"] = 2
-    assert client.request(names)["MappedCount"] == 1
+@pytest.mark.parametrize("operation", [76, 77])
+def test_lookups_without_a_handle_are_for_domains(known, operation):
+    stub = numbers(1, 4, 1, 4, 1) + SID
+    assert call(operation, known, stub) == bytes(16) + Status.ACCESS_DENIED.to_bytes(4, "little")
 
 
 def test_who_asks(client):
@@ -157,10 +177,14 @@ def test_privileges_are_the_administrators(client, policy):
 
 
 def call(operation, known, stub):
-    return LSARPC.operations[operation](known, NdrReader(stub))
+    return LSARPC.operations[operation](known, NdrReader(stub, Handles()))
 
 
-HANDLE = b"\0\0\0\0lsap\0\0\0\0smbport\0"
+def call_with_policy(operation, known, stub):
+    handles = Handles()
+    return LSARPC.operations[operation](known, NdrReader(handles.open(b"lsap") + stub, handles))
+
+
 SID = WellKnownSid.EVERYONE.pack()
 
 
@@ -168,15 +192,9 @@ def numbers(*values):
     return b"".join(value.to_bytes(4, "little") for value in values)
 
 
-def test_sids_without_a_handle(known):
-    answer = call(76, known, numbers(1, 4, 1, 4, 1) + SID)
-    assert b"E\0v\0e\0r\0y\0o\0n\0e\0" in answer
-    assert answer.endswith(bytes(4))
-
-
 def test_a_question_about_nothing(known):
     for stub in (numbers(0, 0), numbers(0, 4), numbers(1, 0)):
-        assert call(15, known, HANDLE + stub) == numbers(0x20000, 0, 0, 32, 0, 0, 0, 0)
+        assert call_with_policy(15, known, stub) == numbers(0x20000, 0, 0, 32, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +212,4 @@ def test_a_question_about_nothing(known):
 )
 def test_stubs_that_lie(known, operation, stub):
     with pytest.raises(BadStructure):
-        call(operation, known, HANDLE + stub)
+        call_with_policy(operation, known, stub)

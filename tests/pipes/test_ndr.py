@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smbport.pipes.handles import Handles
 from smbport.pipes.ndr import NdrReader, NdrWriter, row_size
 from smbport.wire.record import BadStructure
 
@@ -12,7 +13,7 @@ STRING = bytes.fromhex("00000200 03000000 00000000 03000000 6100 6200 0000 0000 
 
 
 def test_string_and_alignment():
-    stub = NdrReader(STRING)
+    stub = NdrReader(STRING, Handles())
     assert stub.optional_string() == "ab"
     assert stub.u32() == 42
 
@@ -26,7 +27,7 @@ def test_writer_makes_the_same_bytes():
 
 
 def test_null_pointers():
-    stub = NdrReader(bytes(8))
+    stub = NdrReader(bytes(8), Handles())
     assert stub.optional_string() is None
     assert stub.optional_u32() is None
     out = NdrWriter()
@@ -49,7 +50,7 @@ def test_row_size_counts_terminators():
 def test_text_ends_at_the_terminator_and_surrogates_are_replaced():
     def read(characters):
         count = (len(characters) // 2).to_bytes(4, "little")
-        return NdrReader(count + bytes(4) + count + characters).string()
+        return NdrReader(count + bytes(4) + count + characters, Handles()).string()
 
     assert read(b"a\0\0\0b\0") == "a"
     assert read(b"") == ""
@@ -68,18 +69,18 @@ def test_text_ends_at_the_terminator_and_surrogates_are_replaced():
 )
 def test_counts_that_lie(counts):
     with pytest.raises(BadStructure):
-        NdrReader(bytes.fromhex(counts)).string()
+        NdrReader(bytes.fromhex(counts), Handles()).string()
 
 
 @pytest.mark.parametrize("length", range(4))
 def test_short_number(length):
     with pytest.raises(BadStructure):
-        NdrReader(bytes(length)).u32()
+        NdrReader(bytes(length), Handles()).u32()
 
 
 @given(st.binary(max_size=64), st.lists(st.sampled_from(["u32", "optional_u32", "string", "optional_string"])))
 def test_reader_raises_nothing_else(stub, calls):
-    reader = NdrReader(stub)
+    reader = NdrReader(stub, Handles())
     with contextlib.suppress(BadStructure):
         for call in calls:
             getattr(reader, call)()
@@ -90,5 +91,5 @@ def test_round_trip(text, number):
     out = NdrWriter()
     out.string(text)
     out.optional_u32(number)
-    stub = NdrReader(out.getvalue())
+    stub = NdrReader(out.getvalue(), Handles())
     assert (stub.string(), stub.optional_u32()) == (text, number)

@@ -15,6 +15,8 @@ SERVER = ServerInfo(
     comment="",
     shares=tuple(ShareInfo(f"share{number}", 0, "one of many", f"C:\\share{number}") for number in range(300)),
     user="alice",
+    now_ns=0,
+    start_ns=0,
 )
 
 # A bind to srvsvc 3.0 with NDR, and NetrShareEnum at level 1 for all there is.
@@ -64,8 +66,10 @@ def test_nothing_to_read():
     assert pipe.read(1024) == (b"", False)
     assert pipe.available() == 0
     pipe.write(BIND[:20])
+    assert not pipe.is_ready()
     assert pipe.read(1024) == (b"", False)
     pipe.write(memoryview(BIND)[20:])
+    assert pipe.is_ready()
     assert pipe.available() == 68
 
 
@@ -113,6 +117,7 @@ def test_a_broken_pipe_hands_out_its_answers_first():
         pipe.write(ENUM)
     assert status_of(caught) == Status.PIPE_BROKEN
     assert pipe.read(4280)[0][2] == 13  # bind_nak
+    assert pipe.is_ready()
     with pytest.raises(StatusError) as caught:
         pipe.read(4280)
     assert status_of(caught) == Status.PIPE_BROKEN
@@ -150,7 +155,7 @@ def test_the_description_is_made_afresh():
     servers = [SERVER]
     pipe = open_pipe("srvsvc", lambda: servers[0])
     pipe.transceive(BIND, 4280)
-    servers[0] = ServerInfo(name="S", domain="D", comment="", shares=(), user="u")
+    servers[0] = ServerInfo(name="S", domain="D", comment="", shares=(), user="u", now_ns=0, start_ns=0)
     assert len(pipe.transceive(ENUM, 4280)[0]) < 100
 
 

@@ -15,7 +15,7 @@ NDR = bytes.fromhex("045d888aeb1cc9119fe808002b10486002000000")
 NDR64 = bytes.fromhex("33057171babe37498319b5dbef9ccc3601000000")
 FEATURES = bytes.fromhex("2c1cb76c12984045030000000000000001000000")
 WHOLE = PduFlag.FIRST_FRAGMENT | PduFlag.LAST_FRAGMENT
-SERVER = ServerInfo(name="S", domain="D", comment="", shares=(), user="u")
+SERVER = ServerInfo(name="S", domain="D", comment="", shares=(), user="u", now_ns=0, start_ns=0)
 
 
 def read_rest(stub):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from smbport.pipes.handles import Handles
 from smbport.pipes.ndr import NdrReader
 from smbport.pipes.samr import SAMR
 from smbport.security.auth import UserRecord
@@ -170,9 +171,20 @@ def test_numbers_of_a_user(client, domain, level):
     assert samr.hSamrQueryInformationUser(client, user, level)["ErrorCode"] == 0
 
 
-def test_a_user_who_went_meanwhile(client, domain, known):
-    handle = b"\0\0\0\0samu" + (1005).to_bytes(4, "little") + b"smbport\0"
-    assert refusal(lambda: samr.hSamrGetGroupsForUser(client, handle)) == Status.NO_SUCH_USER
+def call(operation, known, stub, kind, value=0):
+    """With a handle of that kind before the stub."""
+    handles = Handles()
+    return SAMR.operations[operation](known, NdrReader(handles.open(kind, value) + stub, handles))
+
+
+def test_a_user_who_went_meanwhile(known):
+    assert call(39, known, b"", b"samu", 1005) == bytes(4) + Status.NO_SUCH_USER.to_bytes(4, "little")
+
+
+def test_a_handle_is_closed_once(client, domain):
+    samr.hSamrCloseHandle(client, domain)
+    with pytest.raises(samr.DCERPCException, match="nca_s_fault_context_mismatch"):
+        samr.hSamrCloseHandle(client, domain)
 
 
 def numbers(*values):
@@ -183,7 +195,7 @@ def test_aliases_of_sids(known):
     def membership(kind, *sids):
         array = numbers(len(sids), 4, len(sids), *[8] * len(sids))
         array += b"".join(numbers(len(sid.sub_authorities)) + sid.pack() for sid in sids)
-        return SAMR.operations[16](known, NdrReader(b"\0\0\0\0" + kind + b"\0\0\0\0smbport\0" + array))
+        return call(16, known, array, kind)
 
     everyone, administrators = WellKnownSid.EVERYONE, WellKnownSid.BUILTIN_ADMINISTRATORS
     assert membership(b"samb", everyone, administrators) == numbers(1, 0x20000, 1, 544, 0)
@@ -193,13 +205,10 @@ def test_aliases_of_sids(known):
 @pytest.mark.parametrize("head", [(1, 999, 0, 1), (1, 1000, 1, 1), (1, 1000, 0, 2), (1001, 1000, 0, 1001)])
 @pytest.mark.parametrize("operation", [17, 18])
 def test_arrays_that_lie(known, operation, head):
-    stub = b"\0\0\0\0samd\0\0\0\0smbport\0" + b"".join(number.to_bytes(4, "little") for number in head)
     with pytest.raises(BadStructure):
-        SAMR.operations[operation](known, NdrReader(stub))
+        call(operation, known, numbers(*head), b"samd")
 
 
 def test_a_question_about_nothing(known):
-    head = b"".join(number.to_bytes(4, "little") for number in (0, 1000, 0, 0))
-    stub = b"\0\0\0\0samd\0\0\0\0smbport\0" + head
-    assert SAMR.operations[17](known, NdrReader(stub)) == bytes(20)
-    assert SAMR.operations[18](known, NdrReader(stub)) == bytes(20)
+    for operation in (17, 18):
+        assert call(operation, known, numbers(0, 1000, 0, 0), b"samd") == bytes(20)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smbport.pipes.handles import Handles
 from smbport.pipes.ndr import NdrReader
 from smbport.pipes.server_info import ServerInfo, ShareInfo
 from smbport.pipes.srvsvc import SRVSVC
@@ -15,7 +16,7 @@ srvs = pytest.importorskip("impacket.dcerpc.v5.srvs")
 rpcrt = pytest.importorskip("impacket.dcerpc.v5.rpcrt")
 
 ENUM_LEVELS = (0, 1, 2, 501, 502, 503)
-ENUM, SESSIONS, SHARE_INFO, SERVER_INFO, STICKY = 15, 12, 16, 21, 36
+ENUM, SESSIONS, SHARE_INFO, SERVER_INFO, DISKS, STICKY = 15, 12, 16, 21, 23, 36
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def client(connect):
 
 
 def call(server, operation, stub):
-    return SRVSVC.operations[operation](server, NdrReader(stub))
+    return SRVSVC.operations[operation](server, NdrReader(stub, Handles()))
 
 
 def numbers(*values):
@@ -203,6 +204,70 @@ class TestServerInformation:
         assert call(server, SERVER_INFO, numbers(0, 7)) == numbers(7, 124)
 
 
+class TestGuests:
+    @pytest.fixture
+    def guest(self, connect, server):
+        client = connect("srvsvc", dataclasses.replace(server, restricted=True))
+        client.bind(srvs.MSRPC_UUID_SRVS)
+        return client
+
+    @pytest.mark.parametrize("level", [0, 1])
+    def test_names_of_shares(self, guest, level):
+        assert names_of(srvs.hNetrShareEnum(guest, level), level) == ["Data", "Ümläut", "IPC$"]
+        assert srvs.hNetrShareGetInfo(guest, "data\0", level)["ErrorCode"] == 0
+
+    @pytest.mark.parametrize("level", [2, 501, 502, 503])
+    def test_no_more_of_all(self, guest, level):
+        with pytest.raises(rpcrt.DCERPCException) as caught:
+            srvs.hNetrShareEnum(guest, level)
+        assert error_of(caught) == 5
+
+    @pytest.mark.parametrize("level", [2, 502, 503])
+    @pytest.mark.parametrize("name", ["data\0", "nothing\0"])
+    def test_no_more_of_one(self, guest, level, name):
+        with pytest.raises(rpcrt.DCERPCException) as caught:
+            srvs.hNetrShareGetInfo(guest, name, level)
+        assert error_of(caught) == 5
+
+    def test_flags_of_one(self, guest):
+        assert srvs.hNetrShareGetInfo(guest, "data\0", 501)["ErrorCode"] == 0
+
+
+class TestDevices:
+    def test_the_share_of_a_path(self, client):
+        assert srvs.hNetrShareCheck(client, "c:\\DATA\0")["Type"] == 0
+        assert srvs.hNetrShareCheck(client, "\0")["Type"] == 0x80000003
+
+    def test_a_device_that_nothing_shares(self, client):
+        with pytest.raises(srvs.DCERPCSessionError) as caught:
+            srvs.hNetrShareCheck(client, "C:\\other\0")
+        assert error_of(caught) == 2311
+
+    def test_disks(self, server):
+        request = numbers(0, 0, 0, 0, 0xFFFFFFFF, 1, 0)
+        disks = numbers(1, 0x20000, 1, 0, 1, 0, 3) + b"C\0:\0\0\0" + bytes(2)
+        assert call(server, DISKS, request) == disks + numbers(1, 0x20004, 0, 0)
+
+    def test_disks_at_a_level_that_is_none(self, server):
+        assert call(server, DISKS, numbers(0, 1, 0, 0, 0xFFFFFFFF, 0)) == numbers(0, 0, 0, 0, 124)
+
+    @pytest.mark.parametrize("container", [numbers(1, 0), numbers(0, 4, 1, 0, 0), numbers(0, 4, 0, 0, 1)])
+    def test_disks_in_the_request(self, server, container):
+        with pytest.raises(BadStructure):
+            call(server, DISKS, numbers(0, 0) + container + numbers(0xFFFFFFFF, 0))
+
+    def test_an_empty_array_of_disks(self, server):
+        empty = call(server, DISKS, numbers(0, 0, 0, 4, 0, 0, 0, 0xFFFFFFFF, 0))
+        assert empty == call(server, DISKS, numbers(0, 0, 0, 0, 0xFFFFFFFF, 0))
+
+
+def test_the_time(client):
+    told = srvs.hNetrRemoteTOD(client)["BufferPtr"]
+    names = ("elapsedt", "msecs", "hours", "mins", "secs", "hunds", "day", "month", "year", "weekday")
+    assert [told[f"tod_{name}"] for name in names] == [951_825_599, 9870, 11, 59, 59, 87, 29, 2, 2000, 2]
+    assert told["tod_timezone"] == 0xFFFFFFFF
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         "ask",
@@ -226,7 +291,6 @@ class TestRefused:
     @pytest.mark.parametrize(
         "ask",
         [
-            lambda client: srvs.hNetrRemoteTOD(client),
             lambda client: srvs.hNetrShareDel(client, "Data\0"),
             lambda client: srvs.hNetrServerStatisticsGet(client, "\0", 0, 0),
         ],
@@ -244,6 +308,8 @@ def test_surrogates_in_a_name_match_nothing(server):
 
 @given(st.sampled_from(sorted(SRVSVC.operations)), st.binary(max_size=96))
 def test_random_stubs(operation, stub):
-    server = ServerInfo(name="S", domain="D", comment="", shares=(ShareInfo("a", 0, "", ""),), user="u")
+    server = ServerInfo(
+        name="S", domain="D", comment="", shares=(ShareInfo("a", 0, "", ""),), user="u", now_ns=1, start_ns=0
+    )
     with contextlib.suppress(BadStructure):
         assert len(call(server, operation, stub)) % 4 == 0

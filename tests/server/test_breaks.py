@@ -7,9 +7,20 @@ import pytest
 from smbport.testing.client import FileId
 from smbport.testing.faults import Faults
 from smbport.testing.memory import MemoryPlatform
-from smbport.wire.constants import Access, Command, ContextTag, CreateDisposition, OplockLevel, ShareAccess
+from smbport.wire.constants import (
+    Access,
+    Command,
+    ContextTag,
+    CreateDisposition,
+    FileInfo,
+    HeaderFlag,
+    OplockLevel,
+    ShareAccess,
+)
 from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.create_contexts import LeaseContext, LeaseState
+from smbport.wire.fscc import FileRenameInformation, pack_with_name
+from smbport.wire.info import SetInfoRequest, pack_set_info_request
 from smbport.wire.status import Status
 
 II, BATCH = OplockLevel.LEVEL_II, OplockLevel.BATCH
@@ -129,3 +140,71 @@ async def test_the_next_step_of_a_break_comes_after_the_answer_to_the_acknowledg
     assert one.breaks == []
     assert (await one.do(one.wait_for_break)).oplock_level == OplockLevel.NONE
     assert await other.answers(2) == dict.fromkeys(ids, Status.SUCCESS)
+
+
+# Renames ---------------------------------------------------------------------------------------------------------
+
+
+async def replacing(world, count: int = 1):
+    """A client that holds g, and its renames of other files to it."""
+    peer, tree = await world.log_on()
+    how = {"access": Access.FILE_ALL_ACCESS, "disposition": CreateDisposition.OPEN_IF}
+    held = await peer.do(peer.create, tree, "g", oplock=BATCH, **how)
+    files = [await peer.do(peer.create, tree, f"f{number}", **how) for number in range(count)]
+    information = pack_with_name(FileRenameInformation(replace_if_exists=True, root_directory=0), "g")
+    renames = []
+    for file in files:
+        request = SetInfoRequest(
+            info_type=1, file_info_class=FileInfo.RENAME, additional_information=0,
+            file_id_persistent=file.persistent, file_id_volatile=file.volatile,
+        )  # fmt: skip
+        renames.append(peer.request(Command.SET_INFO, pack_set_info_request(request, information), tree_id=tree))
+    return peer, held, renames
+
+
+async def test_a_rename_waits_and_says_nothing_and_holds_up_nobody(start) -> None:
+    """What it waits for comes over the same connection, which has room for one request that runs."""
+    world = await start(running_requests=1)
+    peer, held, [rename] = await replacing(world)
+    peer.send(rename)
+    assert (await peer.do(peer.wait_for_break)).file_id_volatile == held.volatile
+    [echo] = peer.send(peer.echo())
+    header = await peer.answer()
+    assert (header.message_id, header.status) == (echo, Status.SUCCESS)
+    await peer.do(peer.close, held)
+    header = await peer.answer()
+    assert (header.message_id, header.status) == (rename.message_id, Status.SUCCESS)
+    assert not header.flags & HeaderFlag.ASYNC_COMMAND
+
+
+async def test_a_rename_that_waits_can_be_cancelled(start) -> None:
+    world = await start()
+    peer, _, [rename] = await replacing(world)
+    peer.send(rename)
+    await peer.do(peer.wait_for_break)
+    peer.send(peer.cancelling(rename.message_id))
+    assert await peer.answers(1) == {rename.message_id: Status.CANCELLED}
+
+
+async def test_no_more_renames_wait_than_may(start) -> None:
+    world = await start(async_requests=1)
+    peer, held, renames = await replacing(world, 2)
+    sent = peer.send(*renames)
+    [(refused, status)] = (await peer.answers(1)).items()
+    assert status == Status.INSUFFICIENT_RESOURCES
+    sent.remove(refused)
+    await peer.do(peer.close, held)
+    assert await peer.answers(1) == {sent[0]: Status.SUCCESS}
+
+
+@pytest.mark.parametrize("lost", ["reset", "close"])
+async def test_a_rename_that_waits_ends_with_its_session(start, lost: str) -> None:
+    world = await start()
+    peer, _, [rename] = await replacing(world)
+    peer.send(rename)
+    await peer.do(peer.wait_for_break)
+    peer.reset() if lost == "reset" else peer.link.close()
+    await world.until_alone()
+    directory = world.memory.open_volume("v").open("", 1)
+    assert sorted(entry.name for entry in directory.entries(10)) == ["f0", "g"]
+    directory.close()

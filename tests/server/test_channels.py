@@ -10,8 +10,10 @@ import trio
 
 from smbport.server.connection import DELIVERY_TIMEOUT_S
 from smbport.testing.client import FileId
-from smbport.wire.constants import Access, Command, CreateDisposition, OplockLevel
+from smbport.wire.constants import Access, Command, ContextTag, CreateDisposition, HeaderFlag, LockFlag, OplockLevel
 from smbport.wire.create import CreateRequest, pack_create_request
+from smbport.wire.create_contexts import DurableHandleRequestV2
+from smbport.wire.echo import CancelRequest
 from smbport.wire.session import LogoffRequest
 from smbport.wire.status import Status
 
@@ -21,6 +23,7 @@ II, BATCH = OplockLevel.LEVEL_II, OplockLevel.BATCH
 async def bound(world, first):
     """One more connection for the session of another client."""
     peer = world.connect()
+    peer.client_guid = first.client_guid
     await peer.do(peer.negotiate, [first.dialect])
     await peer.do(peer.bind, first, "u", "p")
     return peer
@@ -34,12 +37,17 @@ async def open_with_oplock(peer, tree: int, name: str = "f") -> FileId:
     return file
 
 
-def opening(peer, tree: int):
+def opening(peer, tree: int, *, create_guid: bytes | None = None, replay: bool = False):
     request = CreateRequest(
         requested_oplock_level=II, impersonation_level=2, desired_access=Access.FILE_ALL_ACCESS, file_attributes=0,
         share_access=7, create_disposition=CreateDisposition.OPEN, create_options=0,
     )  # fmt: skip
-    return peer.request(Command.CREATE, pack_create_request(request, "f"), tree_id=tree)
+    contexts = []
+    if create_guid is not None:
+        asked = DurableHandleRequestV2(timeout=0, flags=0, create_guid=create_guid)
+        contexts.append((ContextTag.DURABLE_REQUEST_V2, asked.pack()))
+    flags = HeaderFlag.REPLAY_OPERATION if replay else 0
+    return peer.request(Command.CREATE, pack_create_request(request, "f", contexts), tree_id=tree, flags=flags)
 
 
 class Deaf:
@@ -142,6 +150,104 @@ async def test_a_break_that_nobody_hears_is_given_up(start, deaf, mock_clock) ->
     assert world.server.bugs == 0
 
 
+# A connection goes while something waits ------------------------------------------------------------------------
+
+
+async def waiting_alone(world, *, lost: str = "reset"):
+    """A CREATE waits for `holder`, who has `file`; its channel went, `first` and `third` are left of its session."""
+    holder, holders_tree = await world.log_on()
+    file = await open_with_oplock(holder, holders_tree)
+    first, tree = await world.log_on()
+    second, third = await bound(world, first), await bound(world, first)
+    second.send(opening(second, tree, create_guid=GUID))
+    assert (await second.answer()).status == Status.PENDING
+    second.reset() if lost == "reset" else second.link.close()
+    await world.until(lambda: any(connection.state.ended for connection in world.listener.connections))
+    await trio.testing.wait_all_tasks_blocked()
+    return holder, file, first, third, tree
+
+
+GUID = bytes(range(16))
+
+
+@pytest.mark.parametrize("lost", ["reset", "closed"])
+async def test_a_create_that_waits_is_answered_on_another_channel(start, lost: str) -> None:
+    """Its client cannot know how far it had come, and asks again until it is over.  [MS-SMB2] 3.2.7.1, 3.3.5.9.10"""
+    world = await start()
+    holder, file, first, third, tree = await waiting_alone(world, lost=lost)
+    for peer in (first, third):
+        [again] = peer.send(opening(peer, tree, create_guid=GUID, replay=True))
+        assert await peer.answers(1) == {again: Status.FILE_NOT_AVAILABLE}
+    await holder.do(holder.close, file)
+    await world.until(lambda: len(world.listener.connections) == 3)
+    assert world.server.open_count == 1
+    third.send(opening(third, tree, create_guid=GUID, replay=True))
+    header, frame = await third.do(third.receive)
+    assert header.status == Status.SUCCESS
+    await first.do(first.write, third.file_id(tree, frame), 0, b"good")
+    assert world.server.open_count == 1
+    assert len(world.server.sessions[first.session_id].channels) == 2
+    assert world.server.bugs == 0
+
+
+@pytest.mark.parametrize("end", ["logoff", "last channels", "garbage"])
+async def test_what_waits_alone_ends_with_its_session(start, end: str) -> None:
+    world = await start()
+    holder, _, first, third, _ = await waiting_alone(world)
+    if end == "logoff":
+        await first.do(first.call, Command.LOGOFF, LogoffRequest().pack())
+        await world.until(lambda: len(world.listener.connections) == 3)
+    else:
+        first.reset()
+        third.sock.sendall(b"garbage!") if end == "garbage" else third.link.close()
+        await world.until(lambda: len(world.listener.connections) == 1)
+    assert world.server.open_count == 1
+    for peer in (holder, first, third):
+        peer.link.close()
+    await world.until_alone()
+    assert world.server.bugs == 0
+
+
+async def test_what_waits_alone_does_not_keep_the_server_from_stopping(start, mock_clock) -> None:
+    world = await start()
+    await waiting_alone(world)
+    world.scope.cancel()
+    await world.stopped.wait()
+    assert world.leftovers() == {}
+    assert trio.current_time() == 0, "no grace was needed"
+
+
+async def test_what_waits_alone_can_be_cancelled_on_another_channel(start) -> None:
+    world = await start()
+    _, _, first, _, _ = await waiting_alone(world)
+    [alone] = [connection for connection in world.listener.connections if connection.state.ended]
+    [running] = alone.state.running.values()
+    cancel = first.message(Command.CANCEL, CancelRequest().pack(), flags=HeaderFlag.ASYNC_COMMAND, message_id=0)
+    cancel[32:40] = running.async_id.to_bytes(8, "little")
+    first.link.send(first.protect(cancel))
+    await world.until(lambda: alone not in world.listener.connections)
+    assert world.server.open_count == 1
+
+
+async def test_a_lock_is_not_taken_behind_the_back_of_its_client(start) -> None:
+    """A wait that may last for ever ends with its connection.  [MS-SMB2] 3.3.7.1"""
+    world = await start()
+    first, tree = await world.log_on()
+    second = await bound(world, first)
+    files = [await first.do(first.open, tree, "f") for _ in range(2)]
+    first.send(first.locking(files[0]))
+    await first.answers(1)
+    second.send(second.locking(files[1]))
+    assert (await second.answer()).status == Status.PENDING
+    second.reset()
+    await world.until(lambda: len(world.listener.connections) == 1)
+    first.send(first.locking(files[0], flags=LockFlag.UNLOCK))
+    [again] = first.send(first.locking(files[1], flags=LockFlag.EXCLUSIVE | LockFlag.FAIL_IMMEDIATELY))
+    assert (await first.answers(2))[again] == Status.SUCCESS
+    [unlocked] = first.send(first.locking(files[1], flags=LockFlag.UNLOCK))
+    assert await first.answers(1) == {unlocked: Status.SUCCESS}
+
+
 # The end --------------------------------------------------------------------------------------------------------
 
 
@@ -195,9 +301,9 @@ async def test_what_is_in_a_thread_is_answered_on_its_own_channel(start, gate) -
 def census() -> Counter[str]:
     """How many objects there are of every class of ours that belongs to clients."""
     gc.collect()
-    kinds = (type(thing) for thing in gc.get_objects())
     ours = ("smbport.state.", "smbport.commands.", "smbport.server.", "smbport.security.")
-    return Counter(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if kind.__module__.startswith(ours))
+    names = (f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in gc.get_objects())
+    return Counter(name for name in names if name.startswith(ours))
 
 
 async def test_sessions_that_lose_all_their_channels_leave_nothing(start, caplog) -> None:
@@ -216,9 +322,10 @@ async def test_sessions_that_lose_all_their_channels_leave_nothing(start, caplog
         assert (await others[0].answer()).status == Status.PENDING
         await open_with_oplock(others[1], tree)
         stranger, strangers_tree = await world.log_on()
-        stranger.send(opening(stranger, strangers_tree))
-        assert (await stranger.answer()).status == Status.PENDING
-        peers = [first, *others, stranger]
+        helper = await bound(world, stranger)
+        helper.send(opening(helper, strangers_tree, create_guid=GUID))
+        assert (await helper.answer()).status == Status.PENDING
+        peers = [first, *others, stranger, helper]
         order.shuffle(peers)
         for peer in peers:
             peer.reset() if order.random() < 0.5 else peer.link.close()

@@ -358,6 +358,7 @@ class Miserly:
     """Takes a prime number of bytes at a time, and often nothing."""
 
     min_length = 1000
+    needs_cached = True
 
     def __init__(self) -> None:
         self.calls = 0

@@ -271,6 +271,25 @@ async def test_half_closed_gets_its_answers(start, gate) -> None:
     await world.until_alone()
 
 
+async def test_half_closed_ends_all_waits_of_a_compound(start) -> None:
+    world = await start()
+    peer, tree, _, second = await two_opens(world)
+    body = pack_lock_request(
+        LockRequest(file_id_persistent=second.persistent, file_id_volatile=second.volatile),
+        [LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE)],
+    )
+    locks = [peer.message(Command.LOCK, body, tree_id=tree) for _ in range(3)]
+    ids = [Header.unpack_from(lock).message_id for lock in locks]
+    for lock in locks[:-1]:
+        lock[20:24] = len(lock).to_bytes(4, "little")
+    peer.link.send(b"".join(map(peer.protect, locks)))
+    assert (await peer.answer()).status == Status.PENDING
+    peer.sock.shutdown(socket.SHUT_WR)
+    assert await peer.answers(3) == dict.fromkeys(ids, Status.CANCELLED)
+    assert await peer.is_gone()
+    await world.until_alone()
+
+
 STAGES = (
     "connected", "half a prefix", "half a frame", "negotiated", "half logged on", "session", "tree", "open",
     "half a write", "wait", "delete on close", "unread answers",

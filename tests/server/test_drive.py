@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from smbport.commands.steps import blocking, waiting
+from smbport.commands.steps import Manner, blocking, waiting
 from smbport.server.drive import Handler, Wait, begin, finish
 from smbport.state.connection import Running
 from smbport.state.ledger import Ledger
@@ -23,14 +23,14 @@ class Log:
 
     def __init__(self) -> None:
         self.events: list[object] = []
-        self.announced = 0
+        self.announced: list[bool] = []
         self.running = Running(7, None, nothing)
         self.wait = Wait(self.running, self._announce)
         self.announce_error: StatusError | None = None
 
-    def _announce(self, running: Running) -> None:
+    def _announce(self, running: Running, interim: bool) -> None:
         assert running is self.running
-        self.announced += 1
+        self.announced.append(interim)
         if self.announce_error is not None:
             raise self.announce_error
 
@@ -129,37 +129,42 @@ async def test_a_wait_ends_when_the_event_is_set(nursery) -> None:
 
     nursery.start_soon(log.finish, handler())
     await trio.testing.wait_all_tasks_blocked()
-    assert log.announced == 1
+    assert log.announced == [True]
     assert log.events == []
     event.set()
     await trio.testing.wait_all_tasks_blocked()
     assert log.events == [True]
 
 
-@pytest.mark.parametrize("interim", [True, False])
-async def test_a_wait_ends_when_its_time_is_over(autojump_clock, interim: bool) -> None:
+TOLD = {Manner.PENDING: [True], Manner.LASTING: [True], Manner.SILENT: [False], Manner.SHIELDED: []}
+
+
+@pytest.mark.parametrize("manner", Manner)
+async def test_a_wait_ends_when_its_time_is_over(autojump_clock, manner: Manner) -> None:
     log, begun = Log(), trio.current_time()
 
     async def handler() -> None:
-        log.events.append(await waiting(trio.Event(), 35, interim=interim))
+        log.events.append(await waiting(trio.Event(), 35, manner))
 
     await log.finish(handler())
     assert log.events == [False]
     assert trio.current_time() - begun == 35
-    assert log.announced == interim
+    assert log.announced == TOLD[manner]
 
 
-async def test_a_cancelled_wait_raises_in_the_handler(nursery) -> None:
+@pytest.mark.parametrize("manner", [Manner.PENDING, Manner.LASTING, Manner.SILENT])
+async def test_a_cancelled_wait_raises_in_the_handler(nursery, manner: Manner) -> None:
     log = Log()
 
     async def handler() -> None:
         try:
-            await waiting(trio.Event())
+            await waiting(trio.Event(), manner=manner)
         except StatusError as error:
             log.events.append(error.status)
 
     nursery.start_soon(log.finish, handler())
     await trio.testing.wait_all_tasks_blocked()
+    assert log.running.outlives == (manner is not Manner.PENDING)
     log.running.cancel()
     await trio.testing.wait_all_tasks_blocked()
     assert log.events == [Status.CANCELLED]
@@ -181,13 +186,13 @@ async def test_a_cancel_that_comes_before_the_wait(nursery) -> None:
     assert log.events == [Status.CANCELLED, False], "the second request of a chain is not the one that was cancelled"
 
 
-async def test_a_silent_wait_is_not_cut_short(autojump_clock, nursery) -> None:
+async def test_a_shielded_wait_is_not_cut_short(autojump_clock, nursery) -> None:
     """Otherwise a CANCEL, or hanging up, would save password guessers the delay of a failed logon."""
     log, begun = Log(), trio.current_time()
     log.running.cancel()
 
     async def handler() -> None:
-        log.events.append(await waiting(trio.Event(), 2, interim=False))
+        log.events.append(await waiting(trio.Event(), 2, Manner.SHIELDED))
         log.events.append(trio.current_time() - begun)
 
     with trio.CancelScope() as connection:
@@ -212,13 +217,13 @@ async def test_the_announcement_may_be_refused(nursery) -> None:
     assert log.events == [Status.INSUFFICIENT_RESOURCES]
 
 
-@pytest.mark.parametrize("interim", [True, False])
-async def test_cancelling_the_task_runs_the_finally_clauses(interim: bool) -> None:
+@pytest.mark.parametrize("manner", Manner)
+async def test_cancelling_the_task_runs_the_finally_clauses(manner: Manner) -> None:
     log = Log()
 
     async def handler() -> None:
         try:
-            await waiting(trio.Event(), 0 if not interim else None, interim=interim)
+            await waiting(trio.Event(), 0 if manner is Manner.SHIELDED else None, manner)
             await waiting(trio.Event())
         finally:
             log.events.append("released")

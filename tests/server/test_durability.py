@@ -90,6 +90,7 @@ async def test_time_outs_are_looked_at(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.pure_only  # puts a bug into a class
 async def test_a_bug_does_not_end_it(autojump_clock, monkeypatch, caplog):
     server = new(Settings(shares=(AVAILABLE,)))
     opened = open_durably(server, Promise.RESILIENT)

@@ -62,7 +62,7 @@ def save(store, *records, **rest):
         RECORD,
         replace(RECORD, lease=None, lock_sequences=b"", oplock_level=9),
         replace(RECORD, lease=replace(LEASE, parent_key=bytes(16))),
-        replace(RECORD, persistent_id=2**64 - 2, governed=True, doomed=True),
+        replace(RECORD, persistent_id=2**64 - 2, governed=True, doomed=True, posix=True),
     ],
 )
 def test_a_record_comes_back_as_it_was(path, record):

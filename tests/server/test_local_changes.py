@@ -269,6 +269,7 @@ async def test_after_the_last_client_left_nothing_is_needed(scene) -> None:
             await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.pure_only  # puts a bug into a class
 async def test_a_bug_does_not_end_the_server(start, tmp_path, monkeypatch) -> None:
     shares = (ShareSettings(name="s", path=str(tmp_path), run_as="server"),)
     world = await start(settings=Settings(server_guid=bytes(range(16)), shares=shares), platform=probe())

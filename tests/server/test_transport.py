@@ -229,7 +229,8 @@ def test_the_pool_keeps_no_more_than_it_may() -> None:
 class Script:
     """A socket and a zero copy power in one, that take as many bytes at a time as they are told to.
 
-    0 is "nothing now", after which the file may have shrunk; behind the end of the script, everything is taken.
+    0 is "nothing now", after which the file may have shrunk, -1 is that data of a file must be waited for; behind the
+    end of the script, everything is taken.
     """
 
     def __init__(self, counts: Iterable[int] = (), *, real: socket.socket | None = None) -> None:
@@ -238,6 +239,7 @@ class Script:
         self.got = bytearray()
         self.calls = 0
         self.min_length = 1
+        self.needs_cached = False
 
     def fileno(self) -> int:
         """Of a socket that is always writable, so that the next attempt comes at once."""
@@ -251,14 +253,21 @@ class Script:
             raise BlockingIOError(errno.EAGAIN, "nothing now")
         return count
 
+    def _is_cold(self) -> bool:
+        return self._counts[:1] == [-1] and bool(self._counts.pop(0))
+
     def sendmsg(self, parts: list[bytes]) -> int:
+        self._is_cold()  # which is no matter of what is in memory
         data = b"".join(parts)[: self._take()]
         self.got += data
         return len(data)
 
     def send(self, sock: object, head: memoryview, file: "StubFile", offset: int, length: int) -> int:
         assert sock is self
-        room = self._take()
+        cold = self._is_cold()
+        if cold and not head:
+            raise OSError(errno.EBUSY, "not in memory")
+        room = min(self._take(), len(head) if cold else 1 << 30)
         data = bytes(head[:room])
         data += file.content[offset : offset + min(length, room - len(data))]
         file.shrink()
@@ -273,6 +282,11 @@ class StubFile:
         self.content = content
         self._size_later = size_later
         self._calls = calls
+
+    def read_at(self, offset: int, length: int, *, wait: bool) -> bytes:
+        assert wait
+        self.shrink()
+        return self.content[offset : offset + length]
 
     def shrink(self) -> None:
         self._calls -= 1
@@ -315,7 +329,8 @@ PIECES = st.one_of(
 )
 
 
-@given(st.lists(PIECES, max_size=12), st.lists(st.integers(0, 200), max_size=60))
+@pytest.mark.pure_only  # the open is a stand-in
+@given(st.lists(PIECES, max_size=12), st.lists(st.integers(-1, 200), max_size=60))
 def test_what_was_queued_arrives_whatever_is_taken_at_a_time(pieces: list, counts: list[int]) -> None:
     """Buffers and file ranges in order; a file that shrinks is filled up with zeroes; all pins are released."""
     ours, theirs = socket.socketpair()
@@ -355,6 +370,7 @@ def test_what_was_queued_arrives_whatever_is_taken_at_a_time(pieces: list, count
     assert all(opened.pins == 0 and opened.released == 1 for opened in opens)
 
 
+@pytest.mark.pure_only  # the open is a stand-in
 @given(st.integers(1, 5 << 16), st.integers(0, 5 << 16))
 def test_a_file_that_shrank_is_zeroes_to_the_promised_length(length: int, size: int) -> None:
     script, opened = Script(), StubOpen()
@@ -378,6 +394,7 @@ def test_small_answers_leave_in_one_call() -> None:
     assert script.got == bytes(range(GATHER_PARTS))
 
 
+@pytest.mark.pure_only  # the open is a stand-in
 def test_what_stands_before_a_file_range_leaves_first_and_its_head_with_it() -> None:
     script = Script()
     bench = Bench(script)
@@ -492,6 +509,7 @@ async def test_waiting_for_space_ends_as_soon_as_there_is_some(nursery) -> None:
         await client.aclose()
 
 
+@pytest.mark.pure_only  # the open is a stand-in
 def test_closing_drops_what_is_queued_and_what_is_queued_afterwards() -> None:
     script = Script([0])
     bench = Bench(script)

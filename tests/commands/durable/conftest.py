@@ -74,8 +74,11 @@ class MemoryStore:
 class World:
     """A wire whose share can be continuously available, and everything that a durable client says."""
 
-    def __init__(self, new_wire: Callable[..., Any], *, available: bool = False, **settings: Any) -> None:
-        self.wire = new_wire(share={"continuous_availability": available}, **settings)
+    def __init__(
+        self, new_wire: Callable[..., Any], *, available: bool = False, local_locks: bool = False, **settings: Any
+    ) -> None:
+        share = {"continuous_availability": available, "local_locks": local_locks}
+        self.wire = new_wire(share=share, **settings)
         self.store = MemoryStore()
         self.server.handle_store = self.store
 

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from smbport.platform import ACCESS_READ, ACCESS_WRITE
 from smbport.state.ranges import HeldLock
+from smbport.testing.calls import unwrap
 from smbport.wire.constants import (
     Access,
     Capability,
+    ContextTag,
     CreateAction,
     CreateOption,
     Dialect,
@@ -200,6 +203,44 @@ def test_everything_is_as_it_was(available: Any) -> None:
     again.close(back.file)
     assert not available.store.records
     assert len(available.server.files) == 0
+
+
+def test_an_open_with_the_posix_extensions(available: Any) -> None:
+    """It has a name that no other could have, and goes on to be theirs."""
+    posix = (ContextTag.POSIX, (0o600).to_bytes(4, "little"))
+    peer = available.come()
+    peer.connection.state.posix = True
+    made = open_persistently(available, peer, "a:b", posix, **PLAIN)
+    assert made.v2.flags == 2
+    available.die_and_live_again()
+    again = available.come()
+    again.connection.state.posix = True
+    back = reopen(available, again, made.file, posix, name="a:b")
+    assert back.status == "SUCCESS"
+    (opened,) = again.connection.state.channels[again.session_id].session.opens.values()
+    assert (opened.posix, opened.path) == (True, "a:b")
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_local_programs_see_its_locks_again(new_world: Any, meanwhile: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Unless one of them was faster: then clients are still kept apart."""
+    world = new_world(available=True, local_locks=True)
+    peer = world.come()
+    made = open_persistently(world, peer)
+    assert world.lock(peer, made.file, (1, 2, NOW)) == "SUCCESS"
+    local, locks = world.wire.volume.open("f", ACCESS_READ | ACCESS_WRITE), world.wire.memory.range_locks
+    assert not locks.lock(local, 2, 1, exclusive=True)
+    [opened] = world.server.files.find(local.stat().key).opens
+    locks.unlock(unwrap(opened.node), 0, 10)  # as the system does when a process dies
+    if meanwhile:
+        assert locks.lock(local, 2, 1, exclusive=True)
+    world.die_and_live_again()
+    assert locks.lock(local, 2, 1, exclusive=True) is meanwhile
+    assert ("f: a local program has locked what u had locked there before" in caplog.text) is meanwhile
+    again = world.come()
+    back = reopen(world, again, made.file)
+    assert world.lock(again, back.file, (1, 2, NOW)) == "LOCK_NOT_GRANTED"
+    local.close()
 
 
 def test_an_oplock(available: Any) -> None:

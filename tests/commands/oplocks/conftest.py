@@ -26,7 +26,7 @@ from smbport.wire.create import CreateRequest, CreateResponse, pack_create_reque
 from smbport.wire.create_contexts import LeaseContext, LeaseContextV2, LeaseFlag, LeaseState
 from smbport.wire.echo import EchoRequest
 from smbport.wire.fscc import FileRenameInformation, pack_with_name
-from smbport.wire.header import HEADER_SIZE
+from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.info import SetInfoRequest, pack_set_info_request
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
 from smbport.wire.status import Status, status_name
@@ -106,12 +106,15 @@ class Peer(Client):
         return self.start_open(name, oplock=OplockLevel.LEASE, contexts=[asked], **rest)
 
     def start_set(self, file: FileId, info_class: int, data: bytes) -> int:
-        """Send a SET_INFO that has to wait."""
+        """Send a SET_INFO that has to wait; nobody is told that it does."""
         request = SetInfoRequest(
             info_type=1, file_info_class=info_class, additional_information=0, file_id_persistent=file.persistent,
             file_id_volatile=file.volatile,
         )  # fmt: skip
-        return self._start_to_wait(Command.SET_INFO, pack_set_info_request(request, data))
+        message_id = self.start(Command.SET_INFO, pack_set_info_request(request, data), tree_id=self.tree)
+        assert message_id in self.link.connection.state.running
+        assert all(Header.unpack_from(frame).message_id != message_id for frame in self.link.replies)
+        return message_id
 
     def _start_to_wait(self, command: int, body: bytes) -> int:
         message_id = self.start(command, body, tree_id=self.tree)

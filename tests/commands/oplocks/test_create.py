@@ -233,7 +233,7 @@ def test_who_logs_off_while_waiting_makes_nothing(world, refused):
     other.call(Command.LOGOFF, LogoffRequest().pack())
     one.rename(file, "g")
     one.acknowledge_break(file, NONE)
-    other.ends(waiting, Status.NETWORK_NAME_DELETED)
+    other.ends(waiting, Status.CANCELLED)
     with refused(Status.OBJECT_NAME_NOT_FOUND):
         one.open(disposition=OPEN)
 
