@@ -16,7 +16,7 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final
 
-from smbport.platform import AclEntry, AclTag, Kind, Stat
+from smbport.platform import AclEntry, AclTag, AclType, Kind, Stat
 from smbport.wire.record import BadStructure, Buffer, field
 from smbport.wire.security import SecurityDescriptor, SecurityDescriptorHeader
 
@@ -138,6 +138,7 @@ def pack_stored(descriptor: SecurityDescriptor, state: SystemState) -> bytes:
 
 TAGS: Final = {
     AclTag.USER: 1, AclTag.USER_OBJ: 2, AclTag.GROUP: 3, AclTag.GROUP_OBJ: 4, AclTag.OTHER: 5, AclTag.MASK: 6,
+    AclTag.EVERYONE: 7,
 }  # fmt: skip
 WITH_ID: Final = (AclTag.USER, AclTag.GROUP)
 OWNERSHIP: Final = Struct("<QQI")
@@ -167,4 +168,6 @@ def _hash(state: SystemState, access: Sequence[AclEntry] | None, default: Sequen
             if entry.tag in WITH_ID:
                 out += bytes(-len(out) % 8) + entry.id.to_bytes(8, "little")
             out += bytes(-len(out) % 4) + POINTER.pack(entry.permissions)
+            if entry.type != AclType.POSIX:  # ours alone: Samba has no hash of such lists
+                out += POINTER.pack(entry.type) + POINTER.pack(entry.flags)
     return sha256(out).digest()

@@ -1,59 +1,51 @@
 """NTLMv2 as the server of it: CHALLENGE out, AUTHENTICATE in, keys made.  [MS-NLMP]
 
-The only module that knows the `pyspnego` package, whose messages and primitives it uses.  Its acceptor is of no
-use here: it takes users from a file only, knows no anonymous logon and compares proofs with `==`.  NTLMv1, LM
-and NTLM2 session responses are refused before anything is computed.
+NTLMv1, LM and NTLM2 session responses are refused before anything is computed.
 """
 
 import hmac
 import struct
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
-from spnego._ntlm_raw.crypto import hmac_md5, rc4init, rc4k, sealkey, signkey
-from spnego._ntlm_raw.md4 import md4
-from spnego._ntlm_raw.messages import (
+from smbport.security.ntlm_messages import (
+    MESSAGE_AUTHENTICATE,
+    MESSAGE_NEGOTIATE,
+    NTLMSSP_SIGNATURE,
     Authenticate,
-    AvFlags,
+    AvFlag,
     AvId,
-    Challenge,
-    FileTime,
-    MessageType,
-    Negotiate,
-    NegotiateFlags,
-    TargetInfo,
-    Version,
+    NegotiateFlag,
+    hmac_md5,
+    md4,
+    pack_challenge,
+    rc4,
+    signature,
 )
-from spnego._ntlm_raw.security import sign
-
 from smbport.security.spnego import BadToken
+from smbport.wire.record import BadStructure
 from smbport.wire.status import Status, StatusError
 from smbport.wire.text import filetime_from_ns
 
 __all__ = ["NTLMSSP_SIGNATURE", "Claim", "LogonFailure", "NtlmChallenge", "NtlmContext", "nt_hash"]
 
-NTLMSSP_SIGNATURE: Final = b"NTLMSSP\0"
-
-_REQUIRED: Final = int(NegotiateFlags.unicode | NegotiateFlags.extended_session_security)
-_OFFERED: Final = _REQUIRED | int(
-    NegotiateFlags.request_target
-    | NegotiateFlags.sign
-    | NegotiateFlags.seal
-    | NegotiateFlags.always_sign
-    | NegotiateFlags.version
-    | NegotiateFlags.key_128
-    | NegotiateFlags.key_exch
-    | NegotiateFlags.key_56
+_REQUIRED: Final = NegotiateFlag.UNICODE | NegotiateFlag.EXTENDED_SESSION_SECURITY
+_OFFERED: Final = (
+    _REQUIRED
+    | NegotiateFlag.REQUEST_TARGET
+    | NegotiateFlag.SIGN
+    | NegotiateFlag.SEAL
+    | NegotiateFlag.ALWAYS_SIGN
+    | NegotiateFlag.VERSION
+    | NegotiateFlag.KEY_128
+    | NegotiateFlag.KEY_EXCHANGE
+    | NegotiateFlag.KEY_56
 )
-_ALWAYS: Final = int(NegotiateFlags.ntlm | NegotiateFlags.target_type_server | NegotiateFlags.target_info)
-_KEY_EXCHANGE: Final = int(NegotiateFlags.key_exch)
-_SIGN: Final = int(NegotiateFlags.sign)
-_SIGN_OR_SEAL: Final = int(NegotiateFlags.sign | NegotiateFlags.seal)
+_ALWAYS: Final = NegotiateFlag.NTLM | NegotiateFlag.TARGET_TYPE_SERVER | NegotiateFlag.TARGET_INFO
+_SIGN_OR_SEAL: Final = NegotiateFlag.SIGN | NegotiateFlag.SEAL
 
-_VERSION: Final = (6, 1)  # of Windows; seen in traces only, [MS-NLMP] 2.2.2.10
 _NEGOTIATE_SIZE: Final = 32
 _AUTHENTICATE_SIZE: Final = 64
-_AUTHENTICATE_FIELDS: Final = range(12, 60, 8)  # six of (length, maximum, offset)
 _PROOF_SIZE: Final = 16
 _BLOB_SIZE: Final = 28  # NTLMv2_CLIENT_CHALLENGE up to its AvPairs, [MS-NLMP] 2.2.2.7
 _ANONYMOUS_LM_RESPONSES: Final = (b"", b"\0")
@@ -97,19 +89,15 @@ class NtlmContext:
     @property
     def integrity(self) -> bool:
         """Whether both sides can sign with it."""
-        return bool(self.flags & _SIGN)
+        return bool(self.flags & NegotiateFlag.SIGN)
 
     def sign(self, data: bytes) -> bytes:
         """The signature of the first message that the server signs: SPNEGO's mechListMIC.  [MS-NLMP] 3.4.4.2"""
-        return self._sign(data, "accept")
+        return signature(self.flags, self.session_key, "accept", data)
 
-    def verify(self, data: bytes, signature: bytes) -> bool:
+    def verify(self, data: bytes, given: bytes) -> bool:
         """Whether the first message that the client signs has this signature."""
-        return hmac.compare_digest(self._sign(data, "initiate"), signature)
-
-    def _sign(self, data: bytes, side: Literal["initiate", "accept"]) -> bytes:
-        handle = rc4init(sealkey(self.flags, self.session_key, side))
-        return sign(self.flags, handle, signkey(self.flags, self.session_key, side), 0, data)
+        return hmac.compare_digest(signature(self.flags, self.session_key, "initiate", data), given)
 
 
 class NtlmChallenge:
@@ -122,49 +110,47 @@ class NtlmChallenge:
 
     def __init__(self, negotiate: bytes, *, server: str, domain: str, nonce: bytes, now_ns: int) -> None:
         """`nonce` is 8 bytes that were never used before, `now_ns` the time in nanoseconds since 1970."""
-        _check_form(negotiate, MessageType.negotiate, _NEGOTIATE_SIZE)
-        offered = Negotiate.unpack(negotiate).flags
+        _check_form(negotiate, MESSAGE_NEGOTIATE, _NEGOTIATE_SIZE)
+        (offered,) = struct.unpack_from("<I", negotiate, 12)
         if offered & _REQUIRED != _REQUIRED:
             raise LogonFailure(f"client lacks Unicode or extended session security: 0x{offered:08x}")
         self._negotiate = negotiate
         self._nonce = nonce
         self._flags = offered & _OFFERED | _ALWAYS
-        info = TargetInfo()
-        info[AvId.nb_domain_name] = domain
-        info[AvId.nb_computer_name] = server
-        info[AvId.dns_domain_name] = ""
-        info[AvId.dns_computer_name] = server.lower()
-        info[AvId.timestamp] = FileTime.unpack(filetime_from_ns(now_ns).to_bytes(8, "little"))
-        version = Version(*_VERSION) if self._flags & NegotiateFlags.version else None
-        self.message = Challenge(self._flags, nonce, server, info, version).pack()
+        names = (
+            (AvId.NB_DOMAIN_NAME, domain), (AvId.NB_COMPUTER_NAME, server), (AvId.DNS_DOMAIN_NAME, ""),
+            (AvId.DNS_COMPUTER_NAME, server.lower()),
+        )  # fmt: skip
+        pairs = [(kind, name.encode("utf-16-le")) for kind, name in names]
+        pairs.append((AvId.TIMESTAMP, filetime_from_ns(now_ns).to_bytes(8, "little")))
+        self.message = pack_challenge(self._flags, nonce, server, pairs)
 
     def read_claim(self, message: bytes) -> Claim:
         """Read an AUTHENTICATE message.  [MS-NLMP] 3.2.5.1.2
 
         Raises BadToken for bytes that lie, and LogonFailure for anything that is not NTLMv2.
         """
-        _check_form(message, MessageType.authenticate, _AUTHENTICATE_SIZE)
-        _check_fields(message)
-        parsed = Authenticate.unpack(message)
-        flags = parsed.flags & self._flags
+        _check_form(message, MESSAGE_AUTHENTICATE, _AUTHENTICATE_SIZE)
         try:
-            user, domain = parsed.user_name or "", parsed.domain_name or ""
+            parsed = Authenticate.parse(message)
+            user, domain = parsed.user.decode("utf-16-le"), parsed.domain.decode("utf-16-le")
+        except BadStructure as error:
+            raise BadToken(f"AUTHENTICATE {error}") from None
         except UnicodeDecodeError as error:
             raise BadToken(f"a name that is not UTF-16: {error.reason}") from None
-        proof, blob = _split_response(
-            parsed.nt_challenge_response or b"", parsed.lm_challenge_response or b"", anonymous_allowed=not user
-        )
+        flags = parsed.flags & self._flags
+        proof, blob = _split_response(parsed.nt_response, parsed.lm_response, anonymous_allowed=not user)
         if proof and flags & _REQUIRED != _REQUIRED:
             raise LogonFailure(f"AUTHENTICATE takes back what NEGOTIATE offered: 0x{parsed.flags:08x}")
-        encrypted_key = _encrypted_key(flags, parsed.encrypted_random_session_key or b"")
+        encrypted_key = _encrypted_key(flags, parsed.encrypted_key)
         av_flags, target = _read_pairs(blob[_BLOB_SIZE:]) if proof else (0, None)
         mic = None
-        if av_flags & AvFlags.mic:
+        if av_flags & AvFlag.MIC:
             mic = parsed.mic
             if mic is None:
                 raise LogonFailure("a MIC is announced, and there is none")
-            parsed.mic = bytes(16)
-        return Claim(user, domain, proof, blob, flags, encrypted_key, mic, parsed.pack(), target)
+            message = parsed.without_mic(message)
+        return Claim(user, domain, proof, blob, flags, encrypted_key, mic, message, target)
 
     def verify(self, claim: Claim, nt_hash: bytes) -> NtlmContext | None:
         """Check the claim against the NT hash of its user; None if the password is wrong.  [MS-NLMP] 3.3.2
@@ -185,7 +171,7 @@ class NtlmChallenge:
     def _context(self, claim: Claim, key: bytes) -> NtlmContext:
         """Exchange the session key and check the MIC with it.  [MS-NLMP] 3.2.5.1.2"""
         if claim.encrypted_key:
-            key = rc4k(key, claim.encrypted_key)
+            key = rc4(key, claim.encrypted_key)
         if claim.mic is not None:
             expected = hmac_md5(key, self._negotiate + self.message + claim.message)
             if not hmac.compare_digest(expected, claim.mic):
@@ -206,14 +192,6 @@ def _check_form(message: bytes, message_type: int, size: int) -> None:
         raise BadToken(f"NTLM message {found} where {message_type} must be")
 
 
-def _check_fields(message: bytes) -> None:
-    """pyspnego cuts a field that leaves the message short, without a word."""
-    for position in _AUTHENTICATE_FIELDS:
-        length, _, offset = struct.unpack_from("<HHI", message, position)
-        if length and not _AUTHENTICATE_SIZE <= offset <= len(message) - length:
-            raise BadToken(f"AUTHENTICATE field of {length} bytes at {offset} in {len(message)}")
-
-
 def _split_response(nt_response: bytes, lm_response: bytes, *, anonymous_allowed: bool) -> tuple[bytes, bytes]:
     """NTProofStr and what it covers; two times nothing if the claim is anonymous.  [MS-NLMP] 2.2.2.8"""
     if anonymous_allowed and not nt_response and lm_response in _ANONYMOUS_LM_RESPONSES:
@@ -225,7 +203,7 @@ def _split_response(nt_response: bytes, lm_response: bytes, *, anonymous_allowed
 
 def _encrypted_key(flags: int, key: bytes) -> bytes:
     """[MS-NLMP] 3.2.5.1.2 exchanges a key only to sign or seal; Samba's clients do it whenever the flag is set."""
-    if not flags & _KEY_EXCHANGE:
+    if not flags & NegotiateFlag.KEY_EXCHANGE:
         return b""
     if len(key) != 16 and flags & _SIGN_OR_SEAL:
         raise BadToken(f"EncryptedRandomSessionKey of {len(key)} bytes")
@@ -241,11 +219,11 @@ def _read_pairs(pairs: bytes) -> tuple[int, str | None]:
         position += 4
         value = pairs[position : position + length]
         position += length
-        if kind == AvId.eol:
+        if kind == AvId.EOL:
             return flags, target
-        if kind == AvId.flags:
+        if kind == AvId.FLAGS:
             flags |= int.from_bytes(value, "little")
-        elif kind == AvId.target_name:
+        elif kind == AvId.TARGET_NAME:
             try:
                 target = value.decode("utf-16-le")
             except UnicodeDecodeError as error:

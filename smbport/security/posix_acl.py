@@ -1,4 +1,4 @@
-"""POSIX.1e access control lists in terms of descriptors, and back.
+"""Access control lists of the system in terms of descriptors, and back; this for POSIX.1e, `nfs4_acl` for NFSv4.
 
 describe       what owner, group, mode and list mean, for a file without a descriptor of its own
 approximate    the list that lets local programs do about what a descriptor grants, and no more
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from smbport.platform import AclEntry, AclTag
+from smbport.security import nfs4_acl
 from smbport.security.access import Token, maximal_access
 from smbport.security.ntacl import SystemState
 from smbport.security.sids import unix_id
@@ -37,6 +38,8 @@ def describe(state: SystemState) -> SecurityDescriptor:
     POSIX looks at the first class that matches, Windows at all: who has less than a later class would give gets a
     deny ACE for the difference.  Of several groups one is enough, so they deny only after all have granted.
     """
+    if nfs4_acl.is_nfs4(state.access):
+        return nfs4_acl.describe(state.access, state.uid, state.gid)
     owner, group = unix_user_sid(state.uid), unix_group_sid(state.gid)
     if not state.access:
         return descriptor_of_mode(state.mode, owner, group, state.is_directory)
@@ -95,6 +98,8 @@ def approximate(descriptor: SecurityDescriptor, state: SystemState) -> tuple[Acl
 
     Membership in groups that have no number here is unknown, so such ACEs count for nobody.
     """
+    if nfs4_acl.is_nfs4(state.access):
+        return nfs4_acl.list_of(descriptor.dacl, state.uid, state.gid, exactly=False) or ()
     owner, group = unix_user_sid(state.uid), unix_group_sid(state.gid)
     named = {ace.sid for ace in (descriptor.dacl.aces if descriptor.dacl is not None else ()) if ace.sid is not None}
     entries = [
@@ -130,6 +135,8 @@ def _granted(descriptor: SecurityDescriptor, *sids: Sid | None) -> int:
 
 def list_of(dacl: Acl | None, state: SystemState) -> tuple[AclEntry, ...] | None:
     """The list whose description is just this DACL, in whatever order; None if there is none."""
+    if nfs4_acl.is_nfs4(state.access):
+        return nfs4_acl.list_of(dacl, state.uid, state.gid, exactly=True)
     owner, group = unix_user_sid(state.uid), unix_group_sid(state.gid)
     found: dict[tuple[int, int], int] = {(AclTag.USER_OBJ, -1): 0, (AclTag.GROUP_OBJ, -1): 0, (AclTag.OTHER, -1): 0}
     aces = dacl.aces if dacl is not None else ()

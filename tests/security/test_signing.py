@@ -7,7 +7,7 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from smbport.security import crypto
+from smbport.security import pyca
 from smbport.security.signing import make_signer
 from smbport.wire.constants import Command, HeaderFlag, SigningAlgorithm
 from smbport.wire.header import SMB2_MAGIC, Header
@@ -73,7 +73,7 @@ def test_the_nonce_of_gmac(command, from_server, role):
 @pytest.mark.parametrize("stream", [False, True])
 def test_parts_are_signed_like_the_whole(algorithm, size, stream, monkeypatch):
     if stream:
-        monkeypatch.setattr(crypto, "STREAM_FROM", 0)
+        monkeypatch.setattr(pyca, "STREAM_FROM", 0)
     data = os.urandom(size)
     signer = make_signer(algorithm, KEY)
     whole, head = message(body=b"head" + data), message(body=b"head")

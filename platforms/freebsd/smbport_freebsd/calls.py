@@ -8,14 +8,16 @@ FreeBSD's own numbers: a system that does not know O_RESOLVE_BENEATH ignores tha
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import c_char, c_char_p, c_int, c_int64, c_long, c_size_t, c_ssize_t, c_uint32, c_uint64, c_ulong, c_void_p
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from smbport.posix.inotify import InotifyMasks
 
 __all__ = [
-    "ACCESS_MODE", "AT_EMPTY_PATH", "AT_REMOVEDIR", "AT_SYMLINK_NOFOLLOW", "Calls", "EXTATTR_NAMESPACE_USER",
+    "ACCESS_MODE", "ACL_ENTRY_TYPE_ALLOW", "ACL_ENTRY_TYPE_DENY", "ACL_MAX_ENTRIES", "ACL_TYPE_ACCESS",
+    "ACL_TYPE_DEFAULT", "ACL_TYPE_NFS4", "ACL_UNDEFINED_ID", "AT_EMPTY_PATH", "AT_REMOVEDIR", "AT_SYMLINK_NOFOLLOW",
+    "AclRow", "Calls", "EXTATTR_NAMESPACE_SYSTEM", "EXTATTR_NAMESPACE_USER",
     "FREEBSD_MASKS", "MNT_LOCAL", "NOTE_ATTRIB", "NOTE_DELETE", "NOTE_EXTEND", "NOTE_LINK", "NOTE_RENAME",
     "NOTE_REVOKE", "NOTE_WRITE", "OPTIONAL", "O_CLOEXEC", "O_CREAT", "O_DIRECTORY", "O_EMPTY_PATH", "O_EXCL",
     "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "O_RDONLY", "O_RDWR", "O_RESOLVE_BENEATH", "O_WRONLY", "PROTOTYPES",
@@ -56,6 +58,17 @@ UF_ARCHIVE: Final = 0x800
 UF_HIDDEN: Final = 0x8000
 
 EXTATTR_NAMESPACE_USER: Final = 1
+EXTATTR_NAMESPACE_SYSTEM: Final = 2
+
+SF_NODISKIO: Final = 1
+
+ACL_TYPE_ACCESS: Final = 2  # of POSIX.1e
+ACL_TYPE_DEFAULT: Final = 3
+ACL_TYPE_NFS4: Final = 4
+ACL_ENTRY_TYPE_ALLOW: Final = 0x100
+ACL_ENTRY_TYPE_DENY: Final = 0x200
+ACL_MAX_ENTRIES: Final = 254
+ACL_UNDEFINED_ID: Final = 0xFFFFFFFF
 
 MNT_LOCAL: Final = 0x1000
 
@@ -155,6 +168,39 @@ class SpacectlRange(ctypes.Structure):
     _fields_ = (("r_offset", c_int64), ("r_len", c_int64))
 
 
+class AclEntryStruct(ctypes.Structure):
+    """`struct acl_entry`."""
+
+    _fields_ = (
+        ("ae_tag", c_uint32),
+        ("ae_id", c_uint32),
+        ("ae_perm", c_uint32),
+        ("ae_entry_type", ctypes.c_uint16),
+        ("ae_flags", ctypes.c_uint16),
+    )
+
+
+class AclStruct(ctypes.Structure):
+    """`struct acl`, as the kernel takes and gives it."""
+
+    _fields_ = (
+        ("acl_maxcnt", c_uint32),
+        ("acl_cnt", c_uint32),
+        ("acl_spare", c_int * 4),
+        ("acl_entry", AclEntryStruct * ACL_MAX_ENTRIES),
+    )
+
+
+class AclRow(NamedTuple):
+    """The fields of an AclEntryStruct."""
+
+    tag: int
+    id: int
+    permissions: int
+    type: int  # 0 in POSIX.1e
+    flags: int
+
+
 class Kevent(ctypes.Structure):
     """`struct kevent` since FreeBSD 12."""
 
@@ -176,6 +222,8 @@ STRUCTURES: Final[dict[str, type[ctypes.Structure]]] = {
     "iovec": IoVec,
     "sf_hdtr": SfHdtr,
     "spacectl_range": SpacectlRange,
+    "acl_entry": AclEntryStruct,
+    "acl": AclStruct,
     "kevent": Kevent,
 }
 """The C name of each structure -> its fields here."""
@@ -195,6 +243,8 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "extattr_set_fd": (c_ssize_t, (c_int, c_int, c_char_p, c_void_p, c_size_t)),
     "extattr_delete_fd": (c_int, (c_int, c_int, c_char_p)),
     "extattr_list_fd": (c_ssize_t, (c_int, c_int, c_void_p, c_size_t)),
+    "__acl_get_fd": (c_int, (c_int, c_int, c_void_p)),
+    "__acl_set_fd": (c_int, (c_int, c_int, c_void_p)),
     "copy_file_range": (c_ssize_t, (c_int, c_void_p, c_int, c_void_p, c_size_t, ctypes.c_uint)),
     "sendfile": (c_int, (c_int, c_int, c_int64, c_size_t, c_void_p, c_void_p, c_int)),
     "fspacectl": (c_int, (c_int, c_int, c_void_p, c_int, c_void_p)),
@@ -343,6 +393,22 @@ class Calls:
                 return split_names(buffer.raw[:length])
             size = 1 + max(size, self._call("extattr_list_fd", fd, namespace, None, 0))
 
+    # Access control lists; the descriptor must not be O_PATH
+
+    def get_acl(self, fd: int, family: int) -> list[AclRow]:
+        """The list of one of ACL_TYPE_...  OSError(EINVAL) or OSError(EOPNOTSUPP) if the file system has no such."""
+        found = AclStruct(ACL_MAX_ENTRIES)
+        self._call("__acl_get_fd", fd, family, ctypes.byref(found))
+        entries = found.acl_entry[: found.acl_cnt]
+        return [AclRow(each.ae_tag, each.ae_id, each.ae_perm, each.ae_entry_type, each.ae_flags) for each in entries]
+
+    def set_acl(self, fd: int, family: int, rows: Sequence[AclRow]) -> None:
+        """Replace the list.  One of POSIX.1e must be sorted."""
+        wanted = AclStruct(ACL_MAX_ENTRIES, len(rows))
+        for index, row in enumerate(rows):
+            wanted.acl_entry[index] = AclEntryStruct(*row)
+        self._call("__acl_set_fd", fd, family, ctypes.byref(wanted))
+
     # Data
 
     def copy_range(self, source: int, source_offset: int, target: int, target_offset: int, length: int) -> int:
@@ -359,13 +425,13 @@ class Calls:
     def send_file(self, sock: int, head: bytes, fd: int, offset: int, length: int) -> int:
         """Send `head` and a range of a file; how many bytes were taken, head included.  sendfile(2)
 
-        BlockingIOError if the socket, which must be non-blocking, takes nothing.  At the end of the file the call
-        succeeds and sends nothing, not even the head.
+        BlockingIOError if the socket, which must be non-blocking, takes nothing; OSError(EBUSY) if nothing went out
+        because the data is not in memory.  At the end of the file the call sends nothing, not even the head.
         """
         taken = c_int64(0)
         headers = SfHdtr(ctypes.pointer(IoVec(head, len(head))), 1, None, 0) if head else None
         pointer = ctypes.byref(headers) if headers is not None else None
-        while self._functions["sendfile"](fd, sock, offset, length, pointer, ctypes.byref(taken), 0) < 0:
+        while self._functions["sendfile"](fd, sock, offset, length, pointer, ctypes.byref(taken), SF_NODISKIO) < 0:
             if taken.value:  # also with EINTR: what is out must not be sent twice
                 break
             if ctypes.get_errno() != EINTR:

@@ -70,6 +70,7 @@ class FreeBSDZeroCopy:
     """The power `zero_copy`."""
 
     __slots__ = ("_calls",)
+    needs_cached = False
     min_length = 262144  # measured on Linux; guessed here
 
     def __init__(self, calls: Calls) -> None:

@@ -18,6 +18,7 @@ class FreeBSDHome(Home, Protocol):
     """What an open file asks of the volume that it came from."""
 
     calls: Calls
+    acl_type: int  # which family of access control lists there is, one of ACL_TYPE_..., or 0
 
     def keep_birth(self, node: PosixNode, write_ns: int) -> None:
         """Store the creation time, if setting this write time would move it."""
@@ -33,6 +34,10 @@ class FreeBSDNode(PosixNode):
     @property
     def calls(self) -> Calls:
         return self._home.calls
+
+    @property
+    def acl_type(self) -> int:
+        return self._home.acl_type
 
     @property
     def descriptor(self) -> int:

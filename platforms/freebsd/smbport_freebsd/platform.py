@@ -7,8 +7,10 @@ from typing import Final
 from smbport.platform import Volume
 from smbport.posix.interfaces import find_interfaces
 from smbport.posix.port import PosixPlatform
+from smbport.posix.snapshots import PosixSnapshots
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.walk import Root
+from smbport_freebsd.acl import FreeBSDAccessControl
 from smbport_freebsd.attributes import FreeBSDAttributes
 from smbport_freebsd.calls import O_DIRECTORY, O_PATH, Calls
 from smbport_freebsd.data import FreeBSDClone, FreeBSDSparse, FreeBSDZeroCopy
@@ -19,10 +21,9 @@ from smbport_freebsd.watch import FreeBSDWatch, why_no_watch
 __all__ = ["FreeBSDPlatform", "probe"]
 
 ABSENT: Final = {
-    "acl": "This port does not read or set access control lists; only mode bits count.",
     "streams": "This port keeps no named streams.",
     "identity": "On FreeBSD, who a process acts as is the same for all of its threads.",
-    "snapshots": "This port does not look for previous versions.",
+    "range_locks": "FreeBSD's locks belong to processes: closing any handle of a file drops those of all others.",
     "leases": "This port does not tell local programs about oplocks.",
     "kernel": "FreeBSD has no SMB server in its kernel.",
 }
@@ -36,13 +37,8 @@ class FreeBSDPlatform(PosixPlatform):
     name: str = "freebsd"
     calls: Calls
 
-    def open_volume(self, path: str) -> Volume:
-        root = Root(path)
-        try:
-            return FreeBSDVolume(root, find_freebsd_features(root, self.calls), self.umask, self.calls)
-        except OSError:
-            root.close()
-            raise
+    def new_volume(self, root: Root) -> Volume:
+        return FreeBSDVolume(root, find_freebsd_features(root, self.calls), self.umask, self.calls)
 
 
 def probe(calls: Calls) -> FreeBSDPlatform:
@@ -53,16 +49,19 @@ def probe(calls: Calls) -> FreeBSDPlatform:
         absent["watch"] = no_watch
     if not calls.has("fspacectl"):
         absent["sparse"] = NO_SPARSE
-    return FreeBSDPlatform(
+    platform = FreeBSDPlatform(
         calls=calls,
         sockets=PosixSockets(find_interfaces),
         zero_copy=FreeBSDZeroCopy(calls),
+        acl=FreeBSDAccessControl(),
         attributes=FreeBSDAttributes(),
         watch=None if no_watch else FreeBSDWatch(calls),
         clone=FreeBSDClone(calls),
         sparse=FreeBSDSparse(calls) if calls.has("fspacectl") else None,
         absent=absent,
     )
+    platform.snapshots = PosixSnapshots(platform.new_volume)
+    return platform
 
 
 def check_path_descriptors(calls: Calls) -> None:

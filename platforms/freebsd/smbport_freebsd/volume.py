@@ -18,6 +18,7 @@ from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.marks import MARKED_KINDS, MarkCache, add_marks
 from smbport.posix.volume import PosixVolume, find_features
 from smbport.posix.walk import MAX_RACES, Root, check_path, error
+from smbport_freebsd.acl import find_acl_type
 from smbport_freebsd.beneath import new_walker
 from smbport_freebsd.calls import (
     _PC_DEALLOC_PRESENT,
@@ -48,7 +49,7 @@ CASELESS_FILE_SYSTEMS: Final = frozenset(("msdosfs",))  # also where no name is 
 class FreeBSDVolume(PosixVolume):
     """A directory tree of the host."""
 
-    __slots__ = ("_has_flags", "_marks", "_marks_lock", "calls")
+    __slots__ = ("_has_flags", "_marks", "_marks_lock", "acl_type", "calls")
 
     def __init__(self, root: Root, features: Features, umask: int, calls: Calls) -> None:
         super().__init__(root, features, umask)
@@ -57,6 +58,8 @@ class FreeBSDVolume(PosixVolume):
         self._has_flags = features.stores_marks and features.file_system in FLAG_FILE_SYSTEMS
         self._marks = MarkCache()
         self._marks_lock = Lock()
+        with reopened(calls, root.fd) as fd:
+            self.acl_type = find_acl_type(calls, fd)
 
     # What open files ask for
 

@@ -23,6 +23,7 @@ ABSENT: Final = {
     "identity": "QNX has credentials for a whole process only, not for a thread.",
     "clone": "QNX has no call that copies data from file to file.",
     "sparse": "QNX documents no way to make holes or to find them.",
+    "range_locks": "QNX's locks belong to processes: closing any handle of a file drops those of all others.",
     "snapshots": "The snapshots of Power-Safe file systems cannot be looked into.",
     "leases": "QNX does not tell local programs about oplocks.",
     "kernel": "QNX has no SMB server in its kernel.",
@@ -36,15 +37,10 @@ class QnxPlatform(PosixPlatform):
     name: str = "qnx"
     calls: Calls
 
-    def open_volume(self, path: str) -> Volume:
-        root = Root(path)
-        try:
-            features = find_features(root)
-            file_system = self.find_file_system(root.fd) or features.file_system
-            return PosixVolume(root, replace(features, file_system=file_system), self.umask)
-        except OSError:
-            root.close()
-            raise
+    def new_volume(self, root: Root) -> Volume:
+        features = find_features(root)
+        file_system = self.find_file_system(root.fd) or features.file_system
+        return PosixVolume(root, replace(features, file_system=file_system), self.umask)
 
     def find_file_system(self, fd: int) -> str:
         """The name of a file system; "" if it cannot be found out."""

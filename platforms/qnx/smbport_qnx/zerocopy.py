@@ -19,6 +19,7 @@ class QnxZeroCopy:
     """The power `zero_copy`."""
 
     __slots__ = ()
+    needs_cached = True
     min_length = 262144  # as on Linux; not measured
 
     def send(self, sock: socket.socket, head: bytes | memoryview, file: File, offset: int, length: int) -> int:

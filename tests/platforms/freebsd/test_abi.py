@@ -24,7 +24,9 @@ FUNCTIONS = {declared: int(since) for kind, declared, since in ROWS if kind == "
 OF_OUR_OWN = {"MAX_EVENTS", "SHORT_VALUE"}
 
 HEADERS = """
+#define _ACL_PRIVATE
 #include <sys/types.h>
+#include <sys/acl.h>
 #include <sys/param.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -45,6 +47,7 @@ INTEGERS = {
     "long": ctypes.c_long,
     "unsigned int": ctypes.c_uint,
     "unsigned long": ctypes.c_ulong,
+    "acl_type_t": ctypes.c_int,
     "ssize_t": ctypes.c_ssize_t,
     "size_t": ctypes.c_size_t,
     "off_t": ctypes.c_int64,

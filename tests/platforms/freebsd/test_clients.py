@@ -6,6 +6,7 @@ import select
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,11 @@ import pytest
 import trio
 
 import smbport
+from smbport.platform import ACCESS_NONE, AclEntry, AclTag, AclType
 from smbport.state.settings import Settings
+from smbport.testing.client import Client, SocketLink
+from smbport.wire.constants import Access, AceType, InfoType, SecurityInformation
+from smbport.wire.security import Ace, Acl, SecurityControl, SecurityDescriptor, WellKnownSid, unix_user_sid
 from smbport_freebsd.platform import FreeBSDPlatform
 
 pytestmark = [
@@ -71,6 +76,29 @@ async def test_files_come_and_go(platform: FreeBSDPlatform, share: Path, tmp_pat
     await served(platform, share, use)
 
 
+@pytest.mark.parametrize("cold", [False, True], ids=["in memory", "on disk"])
+async def test_data_is_sent_by_the_system(platform: FreeBSDPlatform, share: Path, tmp_path: Path, cold: bool):
+    """And what is not in memory a thread reads, so that nobody waits for the disk."""
+    (share / "file").write_bytes(DATA)
+    sent: list[int] = []
+    send_file = platform.calls.send_file
+
+    def send(sock: int, head: bytes, fd: int, offset: int, length: int) -> int:
+        sent.append(0)
+        sent[-1] = send_file(sock, head, fd, offset, length)
+        return sent[-1]
+
+    def use(port: int) -> None:
+        with platform.calls.cold() if cold else nullcontext():
+            run_smbclient(port, tmp_path, "get file")
+        assert (tmp_path / "file").read_bytes() == DATA
+        assert (sum(sent) >= len(DATA)) is not cold
+        assert sent
+
+    platform.calls.send_file = send
+    await served(platform, share, use)
+
+
 async def test_attributes_are_kept_as_flags(platform: FreeBSDPlatform, share: Path, tmp_path: Path):
     (tmp_path / "file").write_text("data")
 
@@ -117,3 +145,44 @@ async def test_changes_are_told(platform: FreeBSDPlatform, share: Path, tmp_path
                 client.kill()
 
     await served(platform, share, use)
+
+
+def test_descriptors_are_the_lists_of_the_file_system(newest: FreeBSDPlatform, share: Path):
+    """Of NFSv4, both ways: what a client sets the file system has, and what that has a client sees."""
+    (share / "file").write_text("data")
+    (share / "file").chmod(0o644)
+    bob = unix_user_sid(4711)
+
+    def use(port: int) -> None:
+        link = SocketLink.connect("127.0.0.1", port)
+        client = Client(link)
+        client.negotiate()
+        client.log_on("alice", "secret")
+        access = Access.READ_CONTROL | Access.WRITE_DAC
+        file = client.create(client.tree_connect("data"), "file", access=access)
+        described = SecurityDescriptor.parse(client.query_info(file, 0, info_type=InfoType.SECURITY, additional=7))
+        assert {ace.sid for ace in described.dacl.aces} >= {described.owner, described.group, WellKnownSid.EVERYONE}
+        wanted = Acl(
+            (
+                Ace(AceType.ACCESS_DENIED, 0, Access.WRITE_DATA, bob),
+                Ace(AceType.ACCESS_ALLOWED, 0, Access.FILE_GENERIC_READ, described.owner),
+                Ace(AceType.ACCESS_ALLOWED, 0, Access.FILE_GENERIC_READ, WellKnownSid.EVERYONE),
+            )
+        )
+        packed = SecurityDescriptor(dacl=wanted, control=SecurityControl.DACL_PROTECTED).pack()
+        client.set_info(file, 0, packed, info_type=InfoType.SECURITY, additional=SecurityInformation.DACL)
+        data = client.query_info(file, 0, info_type=InfoType.SECURITY, additional=SecurityInformation.DACL)
+        assert SecurityDescriptor.parse(data).dacl == wanted
+        client.close(file)
+        link.close()
+
+    with newest.calls.on(b"zfs"):
+        trio.run(served, newest, share, use)
+        assert (share / "file").stat().st_mode & 0o777 == 0o444
+        volume = newest.open_volume(str(share))
+        node = volume.open("file", ACCESS_NONE, wait=True)
+        access, _ = newest.acl.lists(node, wait=True)
+        node.close()
+        volume.close()
+    assert access[0] == AclEntry(AclTag.USER, Access.WRITE_DATA, 4711, AclType.DENY)
+    assert [entry.tag for entry in access] == [AclTag.USER, AclTag.USER_OBJ, AclTag.EVERYONE]

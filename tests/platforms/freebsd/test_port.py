@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smbport import registry
-from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, POWERS, Kind
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, POWERS, Kind, SnapshotLayout
 from smbport.posix.inotify import InotifyWatcher
 from smbport.posix.walk import Walker
 from smbport_freebsd import PORT, calls
@@ -176,7 +176,7 @@ def test_a_handle_without_access_names_its_file_after_a_rename(volume: FreeBSDVo
 def test_links_and_fifos_are_named_but_never_opened(volume: FreeBSDVolume, share: Path):
     (share / "link").symlink_to("nowhere")
     os.mkfifo(share / "fifo")
-    for name, kind in (("link", Kind.SYMLINK), ("fifo", Kind.OTHER)):
+    for name, kind in (("link", Kind.SYMLINK), ("fifo", Kind.FIFO)):
         with closing(volume.open(name, ACCESS_NONE, follow=False, wait=True)) as node:
             assert node.stat().kind == kind
             node.sync(wait=True)
@@ -459,3 +459,16 @@ def test_errors_have_the_numbers_of_this_system(volume: FreeBSDVolume, share: Pa
         (volume.open, ("link", ACCESS_READ), errno.ELOOP),
     ):
         assert failure_of(partial(function, *arguments, wait=True)) == number
+
+
+def test_a_snapshot_of_zfs_is_a_volume_of_its_own(newest: FreeBSDPlatform, share: Path):
+    then = share / ".zfs/snapshot/daily-2026-01-01"
+    then.mkdir(parents=True)
+    (then / "file").write_text("then")
+    layout = SnapshotLayout.parse(".zfs/snapshot/daily-%Y-%m-%d", "utc")
+    assert newest.snapshots is not None
+    (taken,) = newest.snapshots.times(str(share), layout, wait=True)
+    with closing(newest.snapshots.open(str(share), layout, taken, wait=True)) as volume:
+        assert volume.features.read_only
+        assert volume.stat("file", wait=True).size == 4
+        assert failure_of(partial(volume.create, "new", BOTH, 0o644, wait=True)) == errno.EROFS

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, FileKey
 from smbport_linux import files, inline
 from smbport_linux.files import READS_WAIT
 from smbport_linux.inline import INLINE_WRITE
 from smbport_linux.volume import LinuxVolume
 
 MIB = 1 << 20
+
+
+def fails(number: int, function, *args, **keywords) -> None:
+    with pytest.raises(OSError, match=f"Errno {number}]"):
+        function(*args, **keywords)
 
 
 def waits(function, *args, **keywords) -> None:
@@ -179,14 +184,38 @@ def test_what_always_waits(volume: LinuxVolume, share: Path):
         waits(file.sync)
         waits(top.sync)
         waits(top.entries, 5)
-        waits(volume.create, "new", 3, 0o600)
         waits(volume.make_directory, "new", 0o700)
         waits(volume.rename, "file", "new", replace=True)
         waits(volume.link, "file", "new")
-        waits(volume.remove, "file", file.stat().key)
         waits(volume.sync_directory_of, "file")
     assert os.listdir(share) == ["file"]
     assert (share / "file").stat().st_size == 0
+
+
+def test_small_files_come_and_go_inline(volume: LinuxVolume, share: Path):
+    (share / "dir").mkdir()
+    for path in ("file", "dir/file"):
+        with closing(volume.create(path, 3, 0o640)) as file:
+            assert file.write_at(0, b"data") == 4
+            fails(errno.EEXIST, volume.create, path, 3, 0o600)
+            fails(errno.EAGAIN, volume.remove, path, FileKey(1, 1))  # another file has the name: not for here
+            volume.remove(path, file.stat().key)
+        assert os.listdir(share / path.rpartition("/")[0]) == (["dir"] if path == "file" else [])
+    fails(errno.EEXIST, volume.create, "", 3, 0o600)
+    fails(errno.EBUSY, volume.remove, "", volume.stat("").key)
+
+
+def test_names_change_in_a_thread_where_it_may_take_long(volume: LinuxVolume, share: Path, monkeypatch):
+    (share / "large").write_bytes(bytes(INLINE_WRITE + 1))
+    (share / "dir").mkdir()
+    (share / "link").symlink_to("large")
+    for path in ("large", "dir", "link"):
+        waits(volume.remove, path, volume.stat(path, follow=False).key)
+    monkeypatch.setattr(inline, "SLOW_NS", 0)
+    volume.gate.leave(0, 0)  # a change took long
+    waits(volume.create, "new", 3, 0o600)
+    waits(volume.remove, "large", volume.stat("large").key)
+    assert sorted(os.listdir(share)) == ["dir", "large", "link"]
 
 
 def test_handles_in_another_file_system_below(volume: LinuxVolume, share: Path, mounted):

@@ -92,6 +92,7 @@ def test_marks_that_others_change_are_seen(volume: LinuxVolume, share: Path):
         assert file.stat().dos_attributes is None
 
 
+@pytest.mark.pure_only  # changes a constant, and takes a function away
 def test_settled_marks_are_not_read_again(volume: LinuxVolume, share: Path, monkeypatch):
     monkeypatch.setattr(posix_marks, "SETTLED_NS", -(1 << 62))
     (share / "file").touch()

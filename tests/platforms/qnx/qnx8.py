@@ -1,9 +1,11 @@
 """A personality for `without_linux.py`: this process, as far as Python code can tell, runs on QNX 8.
 
-What Python lacks there is taken away, and the libraries of QNX are those that $SMBPORT_QNX_STAND_IN was built to.
+What Python lacks there is taken away, `cryptography` and what needs it included, and the libraries of QNX are those
+that $SMBPORT_QNX_STAND_IN was built to.
 """
 
 import ctypes
+import importlib.metadata
 import os
 import select
 import selectors
@@ -29,9 +31,14 @@ uname = os.uname()
 os.uname = lambda: SimpleNamespace(sysname="QNX", nodename=uname.nodename, release="8.0.0", machine="x86_64")
 sys.platform = "qnx8"
 
-import smbport.registry  # noqa: E402  (not before the names are gone)
-import smbport_qnx.calls  # noqa: E402
+sys.modules["cryptography"] = sys.modules["spnego"] = None
+INSTALLED = {
+    "smbport.platforms": EntryPoint("qnx", "smbport_qnx:PORT", "smbport.platforms"),
+    "smbport.ciphers": EntryPoint("libcrypto", "smbport.posix.libcrypto", "smbport.ciphers"),
+}
+importlib.metadata.entry_points = lambda group, name=None: [INSTALLED[group]]
+
+import smbport_qnx.calls  # noqa: E402  (not before the names are gone)
 
 smbport_qnx.calls.load_libraries = lambda: [ctypes.CDLL(os.environ["SMBPORT_QNX_STAND_IN"], use_errno=True)]
-smbport.registry.entry_points = lambda group: [EntryPoint("qnx", "smbport_qnx:PORT", group)]
 assert selectors.DefaultSelector is selectors.EpollSelector  # which the port has to put right

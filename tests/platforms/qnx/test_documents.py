@@ -1,4 +1,4 @@
-"""docs/porting-qnx.md and platforms/qnx/startup: claims are no higher than what runs, and files are well-formed."""
+"""docs/porting/qnx.md and platforms/qnx/startup: claims are no higher than what runs, and files are well-formed."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ DEMANDED = {
 
 
 def rows():
-    text = (PROJECT / "docs/porting-qnx.md").read_text()
+    text = (PROJECT / "docs/porting/qnx.md").read_text()
     table = re.search(r"^\| capability .*?\n\|[-|]+\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL)[1]
     return {
         row.split("|")[1].strip(): [cell.strip(" `") for cell in row.split("|")[2:-1]] for row in table.splitlines()

@@ -54,7 +54,7 @@ def test_the_exam(calls, tmp_path):
     report = examine(probe(calls), str(tmp_path))
     assert report.passed, str(report)
     assert {finding.check for finding in report.findings if finding.outcome == "absent"} == {
-        "acl", "attributes", "clone", "identity", "read_only", "sparse", "streams",
+        "acl", "attributes", "clone", "identity", "range_locks", "read_only", "snapshots", "sparse", "streams",
     }  # fmt: skip
 
 

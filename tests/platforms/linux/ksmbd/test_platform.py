@@ -66,13 +66,16 @@ def test_a_process_that_cannot_be_others(monkeypatch):
 
 def test_what_this_kernel_can_do(control, monkeypatch):
     monkeypatch.setattr(module, "find_family", lambda name: Family(30, 17))
-    assert Ksmbd("6.12.107", control).describe() == [
+    *facts, (_, fault), (kind, _) = Ksmbd("6.12.107", control).describe()
+    assert facts == [
         ("kernel", "6.12.107"),
         ("module", "loaded, state running, maxattr 17"),
         ("groups", "all of a user"),
         ("Kerberos", "refused: users log on with NTLMv2"),
         ("fault", "ksmbd of Linux 6.12.107 crashes the kernel when it grants leases; set server.leases = false"),
     ]
+    assert kind == "fault"
+    assert "takes requests that are not signed" in fault
     monkeypatch.setattr(module, "find_family", lambda name: Family(30, 15))
     assert ("groups", "a user's primary one only") in Ksmbd("6.12.95", control).describe()
 

@@ -31,9 +31,17 @@ def test_a_release_without_a_number():
     ],
 )
 def test_faults(text, leases, expected):
-    found = find_faults(parse_release(text), leases=leases)
+    found = find_faults(parse_release(text), leases=leases, signing_required=False)
     assert [serious for serious, _ in found] == [serious for serious, _ in expected]
     assert all(part in said for (_, said), (_, part) in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(("text", "wrong"), [("6.12.95", True), ("7.3.4", False)])
+def test_what_becomes_of_signing(text, wrong):
+    found = find_faults(parse_release(text), leases=False, signing_required=True)
+    said = "; ".join(said for serious, said in found if not serious)
+    assert "takes requests that are not signed" in said
+    assert ("signs some answers to READ wrongly" in said) == wrong
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ async def test_a_user(upcalls, answers):
         ({"homeless": True, "account": Account("nobody", 65534, 65534)}, 1 | 4),
         ({"delay": True}, 1 | 32 | 64),
         ({"account": Account("x", 1, 1)}, 1),
+        ({"account": Account("x", 1, 7, (7,))}, 1),  # the kernel need not ask for more
     ],
 )
 async def test_what_is_said_of_a_user(upcalls, answers, changes, status):
