@@ -151,8 +151,8 @@ class KernelSetting:
 
     how: str  # how it is honoured, or what the kernel does instead; one sentence
     honoured: bool = True  # at least some values are
-    problem: Callable[[Any, Mapping[str, Any]], str | None] = lambda value, server: None
-    """(value, the [server] table) -> why this value, which is not the default, cannot be honoured."""
+    problem: Callable[[Any, Mapping[str, Any]], str | None] = lambda value, others: None
+    """(value, all of [server] and [limits]) -> why this value, which is not the default, cannot be honoured."""
 
 
 class Kernel(Protocol):

@@ -5,6 +5,7 @@ user is comes back with each question, and only what is counted starts anew.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from functools import partial
 from math import inf
@@ -45,6 +46,7 @@ class Answers:
         self._trees: dict[int, set[int]] = {}  # session id -> tree ids
         self._told: set[str] = set()  # folded names of shares that the kernel knows as they are now
         self._machine_id = machine_id
+        self._start_ns = time.time_ns()
         self._pipes = KernelPipes(self._describe)
         self.open_pipe = self._pipes.open
         self.write_pipe = self._pipes.write
@@ -60,7 +62,10 @@ class Answers:
         self._authenticator = authenticator
 
     def _describe(self, restricted: bool) -> ServerInfo:
-        return describe(self.rules, self._authenticator.users, self._machine_id, restricted)
+        return describe(
+            self.rules, self._authenticator.users, self._machine_id, restricted,
+            now_ns=time.time_ns(), start_ns=self._start_ns,
+        )  # fmt: skip
 
     # Users
 

@@ -79,11 +79,15 @@ class KernelPipes:
         return self._pipes.get(handle) or KernelPipe(None)
 
 
-def describe(rules: Rules, users: UserDatabase, machine_id: tuple[int, int, int], restricted: bool) -> ServerInfo:
+def describe(
+    rules: Rules, users: UserDatabase, machine_id: tuple[int, int, int], restricted: bool, *, now_ns: int, start_ns: int
+) -> ServerInfo:
     """What clients are told.  The kernel does not say who asks: guests, whoever they are, see what guests may use."""
     shares = [share for share in rules.settings.shares if share.guest or not restricted]
     names = None if restricted else _find_names(rules, users, machine_id)
-    return describe_server(rules.settings, shares, user="", names=names)
+    return describe_server(
+        rules.settings, shares, user="", restricted=restricted, names=names, now_ns=now_ns, start_ns=start_ns
+    )
 
 
 def _find_names(rules: Rules, users: UserDatabase, machine_id: tuple[int, int, int]) -> Names:

@@ -58,6 +58,7 @@ class Controlled:
         )
         self.plan = plan
         await self.server.restart(plan)
+        log.info("%s started anew", self._control.name)
 
 
 @asynccontextmanager
@@ -107,10 +108,14 @@ class _Control:
         return plan, rules
 
     def say_what_differs(self) -> None:
-        """Settings that may be left alone, but do nothing here."""
+        """One line about settings that may be left alone, but do nothing here."""
         own = [key for key, row in self.kernel.settings.items() if not row.honoured]
+        named = [key for key in own if not key.startswith("limits.")]
         if own:
-            log.info("%s leaves %d settings aside; docs/kernel-mode.md has the list", self.name, len(own))
+            log.info(
+                "%s does these its own way, whatever their defaults: %s, and %d limits; docs/kernel-mode.md says how",
+                self.name, ", ".join(named) or "none", len(own) - len(named),
+            )  # fmt: skip
 
     def _report(self, problems: Sequence[Problem]) -> None:
         if problems and not self._allow_missing:

@@ -32,22 +32,23 @@ def find_problems(configuration: Configuration, kernel: Kernel) -> list[Problem]
     server = {key: getattr(settings, key, None) for key in KEYS["server"]}
     server |= {key: getattr(configuration, field) for key, field in RUN_KEYS.items()}
     limits = {key: getattr(settings.limits, key) for key in KEYS["limits"]}
-    problems = list(_find("server", "server", server, server, kernel))
-    problems += _find("limits", "limits", limits, server, kernel)
+    others = server | limits
+    problems = list(_find("server", "server", server, others, kernel))
+    problems += _find("limits", "limits", limits, others, kernel)
     for share in settings.shares:
         values = {key: getattr(share, key) for key in KEYS["share.NAME"]}
-        problems += _find("share.NAME", share_path(share.name), values, server, kernel)
+        problems += _find("share.NAME", share_path(share.name), values, others, kernel)
     return problems
 
 
 def _find(
-    kind: str, table: str, values: Mapping[str, Any], server: Mapping[str, Any], kernel: Kernel
+    kind: str, table: str, values: Mapping[str, Any], others: Mapping[str, Any], kernel: Kernel
 ) -> Iterator[Problem]:
     for key, (form, default) in KEYS[kind].items():
         value = values[key]
         if value is None or (default is not MISSING and value == default):
             continue
-        reason = kernel.settings[f"{kind}.{key}"].problem(value, server)
+        reason = kernel.settings[f"{kind}.{key}"].problem(value, others)
         if reason is not None:
             yield Problem(f"{table}.{key}", form.write(value), reason)
 

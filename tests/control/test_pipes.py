@@ -52,7 +52,7 @@ class Transport:
 def pipes_of(rules_of, users):
     async def pipes_of(text):
         rules = await rules_of(text)
-        return KernelPipes(lambda restricted: describe(rules, users, (7, 8, 9), restricted))
+        return KernelPipes(lambda restricted: describe(rules, users, (7, 8, 9), restricted, now_ns=0, start_ns=0))
 
     return pipes_of
 

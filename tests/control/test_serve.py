@@ -64,9 +64,11 @@ async def test_settings_that_cannot_be_honoured(platform, users, caplog):
 
 async def test_what_differs_is_said_even_if_nothing_is_set(platform, users, caplog):
     caplog.set_level("INFO")
-    platform.kernel.settings = {**platform.kernel.settings, "limits.credits": NEVER}
+    own = dict.fromkeys(("server.log", "share.NAME.comment", "limits.credits"), NEVER)
+    platform.kernel.settings = {**platform.kernel.settings, **own}
     async with serve_from_kernel(configured(), users, platform):
-        assert "fake leaves 1 settings aside" in caplog.text
+        (line,) = [line for line in caplog.messages if "its own way" in line]
+    assert "fake does these its own way, whatever their defaults: server.log, share.NAME.comment, and 1 limits" in line
 
 
 async def test_known_faults(platform, users, caplog):
@@ -100,11 +102,13 @@ async def test_shares_and_users_change_without_a_new_start(platform, users, capl
 
 
 async def test_what_the_kernel_takes_at_its_start_only(platform, users, caplog):
+    caplog.set_level("INFO")
     async with serve_from_kernel(configured(), users, platform) as controlled:
         await controlled.reload(configured(f'[server]\nsigning = "offered"\nserver_name = "NEW"\n{DATA}'), users)
         assert [plan.server_name for plan in platform.kernel.plans] == ["SMBPORT", "NEW"]
         assert controlled.plan.signing_required is False
     assert "a change of server_name, signing_required takes a new start of fake; clients reconnect" in caplog.text
+    assert caplog.messages[-1] == "fake started anew"
 
 
 async def test_a_configuration_that_cannot_be_served_changes_nothing(platform, users):

@@ -6,12 +6,12 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,12 +24,27 @@ from smbport.wire.negotiate import (
     parse_encryption_context,
     parse_signing_context,
 )
+from tests.interop.kernel import KernelServe
+from tests.interop.launchers import Launcher, LauncherMissing, chosen, differences, find_launcher
 
 USER, PASSWORD = "alice", "Correct Horse 9"
 PATIENCE_S = 240  # for one run of a foreign program: a limit for what hangs, not a measure
 STOPPING_S = 30  # above what a server may take to let transfers finish
 FAULTS = re.compile(r"bug while answering|bug on the connection|Traceback|Exception ignored|Warning:")
 PROJECT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a personality cannot do must fail: a row of the table that is no longer true fails the build."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    if chosen().startswith("linux-kernel"):
+        for item in here:
+            item.add_marker(pytest.mark.vm)
+    for item in here:
+        for difference in differences():
+            if difference.concerns(chosen(), f"{item.path.name}::{item.name}"):
+                run = difference.run == "always"
+                item.add_marker(pytest.mark.xfail(reason=difference.reason, strict=True, run=run))
 
 
 # The server -----------------------------------------------------------------------------------------------------
@@ -90,12 +105,16 @@ class Serve:
         server: Mapping[str, object] | None = None,
         limits: Mapping[str, object] | None = None,
         shares: Mapping[str, Mapping[str, object]] | None = None,
-        platform: str = "linux",
+        platform: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         arguments: Sequence[str] = ("--user", USER),
     ) -> Served:
-        """A server with these settings that answers already; `arguments` may name a file of users instead."""
+        """A server with these settings that answers already; `arguments` may name a file of users instead.
+
+        With `platform`, on that port as it is here; else on what $SMBPORT_TEST_PLATFORM names.
+        """
+        launcher = Launcher(platform) if platform else _launcher()
         directory = self.directory / f"server-{len(self.started)}"
         tables = {"server": {"listen": [f"{host}:{port}"], **(server or {})}, "limits": limits or {}}
         for name, settings in (shares or {"data": {}}).items():
@@ -106,8 +125,8 @@ class Serve:
         config.write_text(_toml(tables))
         with log_file.open("w") as log:
             process = start_smbport(
-                ["serve", "--config", str(config), "--platform", platform, *arguments],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                ["serve", "--config", str(config), "--platform", launcher.platform, *arguments],
+                launcher, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
@@ -132,18 +151,32 @@ class Serve:
 
 
 def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
-    """TOML; a value is written there as in JSON."""
+    """TOML."""
     return "\n".join(
-        line
-        for name, table in tables.items()
-        for line in (f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()))
+        line for name, table in tables.items() for line in (f"[{name}]", *(map(_toml_line, table, table.values())))
     )
 
 
-def start_smbport(arguments: Sequence[str], **popen: object) -> subprocess.Popen[str]:
+def _toml_line(key: str, value: object) -> str:
+    """`key = value`; values are written as in JSON, but for tables."""
+    if isinstance(value, dict):
+        return f"{key} = {{{', '.join(_toml_line(json.dumps(name), each) for name, each in value.items())}}}"
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def start_smbport(
+    arguments: Sequence[str], launcher: Launcher = Launcher("linux"), **popen: object  # noqa: B008  (it is frozen)
+) -> subprocess.Popen[str]:  # fmt: skip
     """`smbport ARGUMENTS` as a process that tells of everything it forgot to close."""
-    command = [sys.executable, "-W", "always::ResourceWarning", "-m", "smbport", *arguments]
-    return subprocess.Popen(command, text=True, cwd=PROJECT, **popen)
+    environment = {**os.environ, **launcher.environment}
+    return subprocess.Popen([*launcher.command, *arguments], text=True, cwd=PROJECT, env=environment, **popen)
+
+
+def _launcher() -> Launcher:
+    try:
+        return find_launcher()
+    except LauncherMissing as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -152,20 +185,50 @@ def smbport():
     return start_smbport
 
 
+@pytest.fixture(scope="session")
+def kernel_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelServe]:
+    """Servers in the kernel of one machine, which boots when it is first needed."""
+    folder = tmp_path_factory.mktemp("machine")
+    with KernelServe(_launcher().backports_of, folder, USER, PASSWORD, _toml) as starter:
+        yield starter
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Serve | KernelServe]:
     """Starts servers, which must end well after the test."""
-    starter = Serve(tmp_path)
-    yield starter
-    starter.stop()
+    yield from _starter(tmp_path, request)
 
 
 @pytest.fixture(scope="module")
-def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+def serve_module(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Serve | KernelServe]:
     """The same for all tests of a module."""
-    starter = Serve(tmp_path_factory.mktemp("servers"))
-    yield starter
+    yield from _starter(tmp_path_factory.mktemp("servers"), request)
+
+
+def _starter(folder: Path, request: pytest.FixtureRequest) -> Iterator[Serve | KernelServe]:
+    starter = Serve(folder)
+    if not _launcher().backports_of:
+        yield starter
+    else:
+        in_kernel = request.getfixturevalue("kernel_serve")
+        in_kernel.serve_here = starter
+        yield in_kernel
+        in_kernel.stop()
     starter.stop()
+
+
+class Sizes(NamedTuple):
+    """How much there is to be moved; less where a machine is emulated."""
+
+    big: int  # bytes, of a file
+    files: int  # in a directory
+
+
+@pytest.fixture(scope="session")
+def sizes() -> Sizes:
+    return Sizes(32 << 20, 600) if _launcher().backports_of else Sizes(1 << 30, 10_000)
 
 
 @pytest.fixture

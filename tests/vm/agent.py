@@ -1,9 +1,10 @@
 """The guest's first process: runs the functions that the host names, each in a process of its own.
 
-    python agent.py FILE.py
+    python agent.py ROOT MODULE
 
-A request is one line of JSON on the virtio port, {"job", "function", "arguments", "folder"}; the answer is another,
-{"job", "result" or "error", "output"}.  Jobs run side by side.  When the host goes away, so does the machine.
+Modules are found below the folder ROOT; MODULE is imported once, so that jobs need not.  A request is one line of JSON
+on the virtio port, {"job", "module", "function", "arguments", "folder"}; the answer is another, {"job", "result" or
+"error", "output"}.  Jobs run side by side.  When the host goes away, so does the machine.
 """
 
 import fcntl
@@ -15,13 +16,12 @@ import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 
-def main(program: Path) -> None:
-    sys.path.insert(0, str(program.parent))
-    module = importlib.import_module(program.stem)  # once, so that jobs need not
+def main(root: str, module: str) -> None:
+    sys.path.append(root)
+    importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for jobs
     os.umask(0)  # as real ones do: threads of the kernel share it
     (port_path,) = Path("/dev").glob("vport*")
@@ -30,11 +30,11 @@ def main(program: Path) -> None:
     with open(port, "rb", closefd=False) as requests:
         for line in requests:
             if not os.fork():
-                _run(module, json.loads(line), port)
+                _run(json.loads(line), port)
                 os._exit(0)
 
 
-def _run(module: ModuleType, request: Mapping[str, Any], port: int) -> None:
+def _run(request: Mapping[str, Any], port: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.umask(0o022)
     output = os.open(f"/run/output-{request['job']}", os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -43,7 +43,8 @@ def _run(module: ModuleType, request: Mapping[str, Any], port: int) -> None:
     answer = {"job": request["job"]}
     try:
         os.chdir(request["folder"])
-        answer["result"] = getattr(module, request["function"])(*request["arguments"])
+        function = getattr(importlib.import_module(request["module"]), request["function"])
+        answer["result"] = function(*request["arguments"])
     except BaseException:  # noqa: BLE001 - whatever it is, the host wants to see it
         answer["error"] = traceback.format_exc()
     sys.stdout.flush()
@@ -60,4 +61,4 @@ def _send(port: int, answer: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*sys.argv[1:])

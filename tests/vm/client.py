@@ -5,26 +5,22 @@ Arguments and results are at home in JSON.  What a function says of itself it ha
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import mmap
 import os
 import random
-import re
 import shutil
-import signal
 import stat
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.vm.client_processes import error_of, exit_status, start_child
+
 CHUNK = 1 << 20
 LONGEST = 300_000
-POLL_S = 0.02
-LOCK_COMMAND = 10  # [MS-SMB2] 2.2.1.2
 
 
 # Mounting --------------------------------------------------------------------------------------------------------
@@ -91,8 +87,8 @@ def write_side_by_side(writers: int, size: int) -> list[int]:
         os.rename(f"folder {number}/new", f"file {number}")
         os.rmdir(f"folder {number}")
 
-    children = [_child(write, number) for number in range(writers)]
-    return [_status(child) for child in children]
+    children = [start_child(write, number) for number in range(writers)]
+    return [exit_status(child) for child in children]
 
 
 def append_in_turns(writers: int, lines: int) -> None:
@@ -232,7 +228,7 @@ def round_trip(names: list[str]) -> list[str]:
 
 def refusals(*attempts: Sequence[Any]) -> list[str]:
     """What functions of `os`, each with its arguments, fail with: names of error numbers, "" for none."""
-    return [_errno(partial(getattr(os, call), *arguments)) for call, *arguments in attempts]
+    return [error_of(partial(getattr(os, call), *arguments)) for call, *arguments in attempts]
 
 
 def read_text(name: str) -> str:
@@ -245,7 +241,7 @@ def read_text(name: str) -> str:
 
 def write_text(name: str, text: str) -> str:
     """The name of the error; "" for none."""
-    return _errno(lambda: Path(name).write_text(text))
+    return error_of(lambda: Path(name).write_text(text))
 
 
 def use_unlinked(name: str) -> list[str]:
@@ -292,182 +288,5 @@ def space() -> dict[str, int]:
 
 def set_attribute(name: str, attribute: str, value: str) -> str:
     """What is read back, or the name of the error."""
-    error = _errno(lambda: os.setxattr(name, attribute, value.encode()))
+    error = error_of(lambda: os.setxattr(name, attribute, value.encode()))
     return error or os.getxattr(name, attribute).decode()
-
-
-# Locks -----------------------------------------------------------------------------------------------------------
-
-
-def lock_ranges(mine: str, other: str) -> list[str]:
-    """Lock bytes 10 to 14 through one client; returns what the other hears."""
-    with open(mine, "r+b", buffering=0) as first, open(other, "r+b", buffering=0) as second:
-        fcntl.lockf(first, fcntl.LOCK_EX, 5, 10)
-        heard = [
-            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)),
-            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 14)),
-            _errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 15)),
-            _errno(partial(_write_through, second.fileno(), 12)),
-            _errno(partial(_write_through, second.fileno(), 20)),
-        ]
-        fcntl.lockf(first, fcntl.LOCK_UN, 5, 10)
-        heard.append(_errno(lambda: fcntl.lockf(second, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10)))
-        return heard
-
-
-def _write_through(descriptor: int, offset: int) -> None:
-    os.pwrite(descriptor, b"x", offset)
-    os.fsync(descriptor)
-
-
-def lock_files(mine: str, other: str) -> list[str]:
-    """With flock."""
-    with open(mine, "r+b") as first, open(other, "r+b") as second:
-        fcntl.flock(first, fcntl.LOCK_SH)
-        heard = [
-            _errno(lambda: fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)),
-            _errno(lambda: fcntl.flock(second, fcntl.LOCK_SH | fcntl.LOCK_NB)),
-        ]
-        fcntl.flock(second, fcntl.LOCK_UN)
-        fcntl.flock(first, fcntl.LOCK_UN)
-        heard.append(_errno(lambda: fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)))
-        return heard
-
-
-def wait_for_lock(mine: str, other: str) -> int:
-    """A process waits for a lock until it is released; returns its exit status."""
-    with open(mine, "r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
-        child = _child(_lock, other)
-        _until_waiting(child)
-        fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
-        return _status(child)
-
-
-def give_up_waiting(mine: str, other: str) -> str:
-    """A process that waits for a lock is killed; returns the error of the next who wants the lock."""
-    with open(mine, "r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
-        child = _child(_lock, other)
-        _until_waiting(child)
-        os.kill(child, signal.SIGKILL)
-        assert _status(child) == -signal.SIGKILL
-        _until(lambda: not _lock_requests())
-        fcntl.lockf(file, fcntl.LOCK_UN, 5, 10)
-        return _errno(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 10))
-
-
-def _lock(name: str) -> None:
-    with open(name, "r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 5, 10)
-
-
-def _until_waiting(child: int) -> None:
-    def waits() -> bool:
-        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        assert not ended, "nothing made the process wait"
-        return _lock_requests() > 0
-
-    _until(waits)
-
-
-def _lock_requests() -> int:
-    """How many wait for their answer."""
-    return len(re.findall(rf"com: {LOCK_COMMAND}\b", connection_state()))
-
-
-# Two clients, and a server that goes away ------------------------------------------------------------------------
-
-
-def see_changes(mine: str, other: str, rounds: int) -> list[str]:
-    """What one client has written, the other reads, whatever it has cached.  Returns what it read."""
-    read = []
-    with open(mine, "wb", buffering=0) as writer, open(other, "rb", buffering=0) as reader:
-        for number in range(rounds):
-            os.pwrite(writer.fileno(), b"round %d" % number, 0)
-            os.fsync(writer.fileno())
-            os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            read.append(os.pread(reader.fileno(), 100, 0).decode())
-    return read
-
-
-def see_local_change(name: str) -> list[str]:
-    """Reads a file twice before the other end of two FIFOs is opened, and afterwards until it is another.
-
-    Returns what it read.  The kernel takes no break for a reason to look at the size again.
-    """
-    with open(name, "rb", buffering=0) as file:
-        read = [os.pread(file.fileno(), 100, 0).decode()]
-        read.append(os.pread(file.fileno(), 100, 0).decode())
-        _meet("/run/held")
-        _meet("/run/go")
-        _until(lambda: os.pread(file.fileno(), 100, 0).decode() != read[0])
-        return [*read, os.pread(file.fileno(), 100, 0).decode()]
-
-
-def breaks_acknowledged() -> int:
-    """How often the server took a cache away."""
-    stats = Path("/proc/fs/cifs/Stats").read_text()
-    return sum(int(count) for count in re.findall(r"OplockBreaks: (\d+) sent", stats))
-
-
-def hold_open(name: str, before: str, after: str) -> str:
-    """Writes before and after the other end of two FIFOs is opened; returns what the file holds."""
-    with open(name, "w+") as file:
-        file.write(before)
-        file.flush()
-        os.fsync(file.fileno())
-        _meet("/run/held")
-        _meet("/run/go")
-        file.write(after)
-        file.flush()
-        file.seek(0)
-        return file.read()
-
-
-def await_held() -> None:
-    _meet("/run/held", os.O_RDONLY)
-
-
-def let_go() -> None:
-    _meet("/run/go", os.O_RDONLY)
-
-
-def _meet(fifo: str, flag: int = os.O_WRONLY) -> None:
-    """Wait until another process opens the other end."""
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(fifo)
-    os.close(os.open(fifo, flag))
-
-
-# Processes and errors --------------------------------------------------------------------------------------------
-
-
-def _child(function: Callable[..., None], *arguments: object) -> int:
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        function(*arguments)
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _status(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    """The kernel does not tell, so ask again and again; the host's time-out ends what never comes."""
-    while not condition():
-        time.sleep(POLL_S)
-
-
-def _errno(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except OSError as error:
-        return errno.errorcode[error.errno or 0]
-    return ""

@@ -15,17 +15,19 @@ from typing import Final
 
 from tests.backports import BackportsMissing, run, use_backports
 
-__all__ = ["CLIENT", "SERVER", "Kernel", "KernelMissing", "find_kernel", "pack_initrd"]
+__all__ = ["CLIENT", "SERVER", "Kernel", "KernelMissing", "find_kernel", "find_package", "pack_initrd"]
 
 META_PACKAGE: Final = "linux-image-amd64"
 CACHE: Final = Path(os.environ.get("SMBPORT_CACHE") or Path(__file__).parents[2] / ".cache") / "kernel"
 
-# What the machine stands on, then what cifs.ko asks for when it signs and seals.
+# What the machine stands on; then what cifs.ko and ksmbd ask for when they sign and seal, which newer kernels have in
+# a library instead.
 DEVICES: Final = ("virtio_pci", "virtio_net", "virtio_console", "virtio_rng", "9pnet_virtio", "9p")
-CLIENT: Final = (
-    "cifs", "nls_utf8", "ecb", "cmac", "ccm", "gcm", "ctr", "seqiv", "ghash_generic", "sha512_generic", "aesni_intel",
+CLIENT: Final = ("cifs", "nls_utf8")
+SERVER: Final = ("ksmbd", *CLIENT)
+ALGORITHMS: Final = (
+    "ecb", "cmac", "ccm", "gcm", "ctr", "seqiv", "ghash_generic", "sha512_generic", "aesni_intel", "crc32_generic",
 )  # fmt: skip
-SERVER: Final = ("ksmbd", "crc32_generic", *CLIENT)
 
 # "set -e": when a step fails, process 1 ends, the kernel panics, and with -no-reboot the machine is gone at once.
 INIT: Final = """\
@@ -63,16 +65,26 @@ class Kernel:
 # The package -----------------------------------------------------------------------------------------------------
 
 
-def find_kernel(*, backports: bool = False) -> Kernel:
+def find_kernel(backports_of: str = "") -> Kernel:
     """The newest kernel in the cache; if there is none, the one that apt offers.  Raises KernelMissing.
 
-    Those of `backports`, which are newer, have a cache and package lists of their own.
+    Those of the backports of a release, such as "trixie", have a cache and package lists of their own.
     """
-    cache = CACHE / "backports" if backports else CACHE
+    cache = CACHE / f"{backports_of}-backports" if backports_of else CACHE
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock"):
         unpacked = sorted(cache.glob("linux-image-*"), key=lambda folder: folder.stat().st_mtime)
-        return _kernel_in(unpacked[-1] if unpacked else _fetch(cache, backports))
+        return _kernel_in(unpacked[-1] if unpacked else _fetch(cache, backports_of))
+
+
+def find_package(package: str, backports_of: str) -> Path:
+    """The folder with a package of the backports of a release, unpacked.  Raises KernelMissing."""
+    cache = CACHE.parent / "packages" / f"{backports_of}-backports"
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / "lock"):
+        if not (cache / package).is_dir():
+            _unpack(cache, package, [package], _options(cache / "apt", backports_of))
+        return cache / package
 
 
 @contextmanager
@@ -83,28 +95,34 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(cache: Path, backports: bool) -> Path:
-    options = _options(cache / "apt") if backports else []
-    depends = _run(["apt-cache", *options, "depends", META_PACKAGE], cache)
-    found = re.search(r"Depends: (linux-image-\S+)", depends)
+def _fetch(cache: Path, backports_of: str) -> Path:
+    """Since 6.19 the image is in three packages besides the one of that name."""
+    options = _options(cache / "apt", backports_of) if backports_of else []
+    found = re.search(r"Depends: linux-image-(\S+)", _run(["apt-cache", *options, "depends", META_PACKAGE], cache))
     if not found:
         raise KernelMissing(f"apt-cache knows no {META_PACKAGE}; apt-get update may help")
-    package = found[1]
+    package = f"linux-image-{found[1]}"
+    depends = _run(["apt-cache", *options, "depends", package], cache)
+    parts = re.findall(rf"Depends: (linux-(?:base|binary|modules)-{re.escape(found[1])})$", depends, re.MULTILINE)
+    return _unpack(cache, package, [package, *parts], options)
+
+
+def _unpack(cache: Path, name: str, packages: Sequence[str], options: Sequence[str]) -> Path:
     work = cache / "work"  # renamed when it is complete: an interrupted run leaves nothing that looks whole
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    _run(["apt-get", *options, "download", "-q", package], work)
-    (archive,) = work.glob("*.deb")
-    _run(["dpkg-deb", "-x", archive.name, package], work)
-    (work / package).rename(cache / package)
+    _run(["apt-get", *options, "download", "-q", *packages], work)
+    for archive in work.glob("*.deb"):
+        _run(["dpkg-deb", "-x", archive.name, name], work)
+    (work / name).rename(cache / name)
     shutil.rmtree(work)
-    return cache / package
+    return cache / name
 
 
-def _options(folder: Path) -> list[str]:
+def _options(folder: Path, backports_of: str) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return use_backports(folder)
+        return use_backports(folder, backports_of)
     except BackportsMissing as error:
         raise KernelMissing(str(error)) from None
 
@@ -117,9 +135,9 @@ def _run(command: list[str], folder: Path) -> str:
 
 
 def _kernel_in(unpacked: Path) -> Kernel:
-    """Debian 13 keeps modules below usr/lib, Debian 12 below lib."""
-    images = list(unpacked.glob("boot/vmlinuz-*"))
+    """Debian 13 keeps modules below usr/lib, Debian 12 below lib; newer kernels are beside their modules."""
     modules = [*unpacked.glob("lib/modules/*"), *unpacked.glob("usr/lib/modules/*")]
+    images = [*unpacked.glob("boot/vmlinuz-*"), *(image for folder in modules for image in folder.glob("vmlinuz"))]
     if not images or not modules:
         raise KernelMissing(f"{unpacked} holds no kernel; remove it to have it fetched again")
     return Kernel(images[0], modules[0])
@@ -131,7 +149,7 @@ def _kernel_in(unpacked: Path) -> Kernel:
 def pack_initrd(kernel: Kernel, busybox: Path, program: Sequence[str], modules: Sequence[str] = CLIENT) -> bytes:
     """Loads the modules, makes the host's root (read-only) the guest's, and becomes `program`."""
     files = {"init": INIT.format(program=shlex.join(program)).encode(), "bin/busybox": busybox.read_bytes()}
-    for number, content in enumerate(_load_order(kernel, (*DEVICES, *modules))):
+    for number, content in enumerate(_load_order(kernel, (*DEVICES, *modules), ALGORITHMS)):
         files[f"modules/{number:03}.ko"] = content
     folders = ["bin", "dev", "modules"]
     entries = [_entry(name, stat.S_IFDIR | 0o755) for name in folders]
@@ -140,8 +158,11 @@ def pack_initrd(kernel: Kernel, busybox: Path, program: Sequence[str], modules: 
     return b"".join([*entries, _entry("TRAILER!!!", 0)])
 
 
-def _load_order(kernel: Kernel, names: Sequence[str]) -> list[bytes]:
-    """The modules, each after those that it depends on; what is built into the kernel needs none."""
+def _load_order(kernel: Kernel, needed: Sequence[str], wanted: Sequence[str]) -> list[bytes]:
+    """The modules, each after those that it depends on; what is built into the kernel needs none.
+
+    Of what is only wanted, those that there are.
+    """
     paths = {_module_name(path.name): path for path in kernel.modules.rglob("*.ko*")}
     built_in = {_module_name(Path(line).name) for line in (kernel.modules / "modules.builtin").read_text().split()}
     loaded: dict[str, bytes] = {}
@@ -155,11 +176,11 @@ def _load_order(kernel: Kernel, names: Sequence[str]) -> list[bytes]:
         if paths[name].suffix == ".xz":
             content = lzma.decompress(content)
         depends = re.search(rb"\0depends=([^\0]*)\0", content)
-        for needed in depends[1].decode().split(",") if depends and depends[1] else ():
-            load(_module_name(needed))
+        for other in depends[1].decode().split(",") if depends and depends[1] else ():
+            load(_module_name(other))
         loaded[name] = content
 
-    for name in names:
+    for name in (*needed, *(name for name in wanted if name in paths)):
         load(name)
     return list(loaded.values())
 

@@ -24,6 +24,7 @@ STOP_TIMEOUT_S: Final = 10.0
 CONSOLE_TAIL: Final = 3000
 DIES_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")  # so that a killed test run leaves no machine behind
 AGENT: Final = Path(__file__).with_name("agent.py")
+ROOT: Final = Path(__file__).parents[2]
 
 # 9p shows this computer's root; user networking reaches its loopback; the port carries jobs and their answers.
 DEVICES: Final = (
@@ -58,13 +59,14 @@ class Machine:
     def __init__(
         self, kernel: Kernel, busybox: Path, program: Path, folder: Path, modules: Sequence[str] = CLIENT, port: int = 0
     ) -> None:
-        """`program` is the file whose functions `call` can run; `folder` takes the machine's own files.
+        """`program` is the file whose functions `call` runs most; `folder` takes the machine's own files.
 
         Port 445 of the guest is `port` of this computer, if that is not 0.
         """
         self._kernel = kernel
         self._initrd = folder / "initrd"
-        command = [sys.executable, "-I", "-S", str(AGENT), str(program)]
+        module = ".".join(program.relative_to(ROOT).with_suffix("").parts)
+        command = [sys.executable, "-I", "-S", str(AGENT), str(ROOT), module]
         self._initrd.write_bytes(pack_initrd(kernel, busybox, command, modules))
         self._network = f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:445" if port else "user,id=net,ipv6=off"
         self._console = folder / "console"
@@ -88,7 +90,7 @@ class Machine:
             self.ends += 1
 
     def call(self, function: Callable[..., Result], *arguments: object, folder: str = "/") -> Result:
-        """Run a function of the program in the guest.  Arguments and result must be at home in JSON."""
+        """Run a function of some module in the guest.  Arguments and result must be at home in JSON."""
         result: Result = self.wait(self.start(function, *arguments, folder=folder))
         return result
 
@@ -98,7 +100,13 @@ class Machine:
             if not self._guest:
                 self._guest = _Guest(self._kernel.image, self._initrd, self._console, self._network)
             self._jobs += 1
-            request = {"job": self._jobs, "function": function.__name__, "arguments": arguments, "folder": folder}
+            request = {
+                "job": self._jobs,
+                "module": function.__module__,
+                "function": function.__name__,
+                "arguments": arguments,
+                "folder": folder,
+            }
             self._guest.send(request)
         return self._jobs
 

@@ -32,7 +32,7 @@ class Mount:
     folder: Path  # the same on this computer
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a function of client.py in the folder."""
+        """Run a function of client.py or its neighbours in the folder."""
         return self.machine.call(function, *arguments, folder=self.guest_folder)
 
     def start(self, function: Callable[..., object], *arguments: object) -> int:

@@ -18,13 +18,16 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 class Server:
-    """Serves `share` as "data", as "read-only", and as "sealed", which wants encryption."""
+    """Serves `share` as "data", "read-only", "sealed", which wants encryption, "kept", with snapshots, and "nt", which
+    stores descriptors.
+    """
 
-    def __init__(self, folder: Path, signing: str = "offered") -> None:
+    def __init__(self, folder: Path, signing: str = "offered", *, administrator: bool = False) -> None:
         self.share = folder / "share"
         self.share.mkdir()
         self.port = 0  # the first start takes a free one and keeps it
         self._signing = signing
+        self._administrators = [USER] if administrator else []
         self._configuration = folder / "smbport.toml"
         self._log = folder / "log"
         self._log.touch()
@@ -44,6 +47,7 @@ class Server:
 [server]
 listen = ["127.0.0.1:{self.port}"]
 signing = "{self._signing}"
+administrators = {json.dumps(self._administrators)}
 log = "debug"
 [limits]
 failed_logon_delay_s = 0
@@ -58,6 +62,14 @@ read_only = true
 path = {path}
 run_as = "server"
 encryption = "required"
+[share.nt]
+path = {path}
+run_as = "server"
+acl = "nt"
+[share.kept]
+path = {path}
+run_as = "server"
+snapshots = ".snapshots/%Y.%m.%d-%H.%M.%S"
 """)
         command = [sys.executable, "-m", "smbport", "serve", "--config", str(self._configuration), "--user", USER]
         with self._log.open("ab") as log:

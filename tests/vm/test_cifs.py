@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm import client
+from tests.vm import client, client_sharing
 from tests.vm.mounting import DIALECTS, SECURITY, Mount, Mounter, Refused
 from tests.vm.server import Server
 
@@ -304,7 +304,7 @@ def test_range_locks_between_clients(mounter: Mounter, mode: str):
     """They keep others from writing, too: SMB's locks are mandatory."""
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
-        heard = mine.call(client.lock_ranges, "file", f"{other.guest_folder}/file")
+        heard = mine.call(client_sharing.lock_ranges, "file", f"{other.guest_folder}/file")
     assert heard.pop(3) in ("EACCES", "EIO")  # the latter from kernels that write later
     assert heard == ["EACCES", "EACCES", "", "", ""]
 
@@ -313,21 +313,21 @@ def test_range_locks_between_clients(mounter: Mounter, mode: str):
 def test_whole_file_locks_between_clients(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").touch()
-        assert mine.call(client.lock_files, "file", f"{other.guest_folder}/file") == ["EACCES", "", ""]
+        assert mine.call(client_sharing.lock_files, "file", f"{other.guest_folder}/file") == ["EACCES", "", ""]
 
 
 @caching_modes
 def test_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
-        assert mine.call(client.wait_for_lock, "file", f"{other.guest_folder}/file") == 0
+        assert mine.call(client_sharing.wait_for_lock, "file", f"{other.guest_folder}/file") == 0
 
 
 @caching_modes
 def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_bytes(bytes(100))
-        assert mine.call(client.give_up_waiting, "file", f"{other.guest_folder}/file") == ""
+        assert mine.call(client_sharing.give_up_waiting, "file", f"{other.guest_folder}/file") == ""
 
 
 # Two clients, other shares, other servers ------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_giving_up_waiting_for_a_lock(mounter: Mounter, mode: str):
 @caching_modes
 def test_one_client_sees_what_another_writes(mounter: Mounter, mode: str):
     with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
-        read = mine.call(client.see_changes, "file", f"{other.guest_folder}/file", 5)
+        read = mine.call(client_sharing.see_changes, "file", f"{other.guest_folder}/file", 5)
     assert read == [f"round {n}" for n in range(5)]
 
 
@@ -345,12 +345,12 @@ def test_a_client_gives_up_its_lease_when_another_writes(mounter: Mounter, mode:
     """Although it may cache for an hour; the other one has to wait for it."""
     with mounter(mode, "actimeo=3600") as mine, mounter(mode, "nosharesock") as other:
         (mine.folder / "file").write_text("old")
-        job = mine.start(client.see_local_change, "file")
-        mine.call(client.await_held)
-        assert mine.call(client.breaks_acknowledged) == 0
+        job = mine.start(client_sharing.see_local_change, "file")
+        mine.call(client_sharing.await_held)
+        assert mine.call(client_sharing.breaks_acknowledged) == 0
         assert other.call(client.write_text, "file", "new text") == ""
-        assert mine.call(client.breaks_acknowledged) >= 1
-        mine.call(client.let_go)
+        assert mine.call(client_sharing.breaks_acknowledged) >= 1
+        mine.call(client_sharing.let_go)
         assert mine.machine.wait(job) == ["old", "old", "new text"]
 
 
@@ -360,13 +360,13 @@ def test_a_client_sees_what_a_local_program_writes(mounter: Mounter, mode: str):
     with mounter(mode, "actimeo=3600") as mount:
         file = mount.folder / "file"
         file.write_text("old")
-        job = mount.start(client.see_local_change, "file")
-        mount.call(client.await_held)
-        assert mount.call(client.breaks_acknowledged) == 0
+        job = mount.start(client_sharing.see_local_change, "file")
+        mount.call(client_sharing.await_held)
+        assert mount.call(client_sharing.breaks_acknowledged) == 0
         file.write_text("new text")
-        mount.call(client.let_go)
+        mount.call(client_sharing.let_go)
         assert mount.machine.wait(job) == ["old", "old", "new text"]
-        assert mount.call(client.breaks_acknowledged) == 1
+        assert mount.call(client_sharing.breaks_acknowledged) == 1
 
 
 def test_a_read_only_share(mounter: Mounter):
@@ -409,12 +409,12 @@ def test_a_server_that_starts_again(mounter: Mounter, tmp_path: Path, mode: str)
     """Stopped in order by SIGTERM; the mount goes on, an open file is opened again, a new mount is as good."""
     with Server(tmp_path) as server:
         with mounter(mode, server=server) as mount:
-            job = mount.start(client.hold_open, "file", "before ", "after")
-            mount.call(client.await_held)
+            job = mount.start(client_sharing.hold_open, "file", "before ", "after")
+            mount.call(client_sharing.await_held)
             assert server.stop() == 0
             assert (mount.folder / "file").read_text() == "before "
             server.start()
-            mount.call(client.let_go)
+            mount.call(client_sharing.let_go)
             assert mount.machine.wait(job) == "before after"
             assert mount.call(client.write_text, "second", "2") == ""
         with mounter(mode, server=server) as mount:

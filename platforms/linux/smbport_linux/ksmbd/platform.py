@@ -59,11 +59,12 @@ class Ksmbd:
             facts.append(("module", f"loaded, state {state.name}, maxattr {family.max_attribute}"))
             facts.append(("groups", "all of a user" if _has_groups(family) else "a user's primary one only"))
         facts.append(("Kerberos", "refused: users log on with NTLMv2"))
-        facts += [("fault", text) for serious, text in find_faults(self._release, leases=True)]
+        faults = find_faults(self._release, leases=True, signing_required=True)
+        facts += [("fault", text) for serious, text in faults]
         return facts
 
     def find_faults(self, plan: KernelPlan) -> Sequence[tuple[bool, str]]:
-        return find_faults(self._release, leases=plan.leases)
+        return find_faults(self._release, leases=plan.leases, signing_required=plan.signing_required)
 
     def check(self) -> None:
         problem = why_not_allowed()

@@ -45,7 +45,7 @@ def parse_release(text: str) -> Release:
     return Release(int(found[1]), int(found[2]), int(found[3] or 0))
 
 
-def find_faults(release: Release, *, leases: bool) -> Sequence[tuple[bool, str]]:
+def find_faults(release: Release, *, leases: bool, signing_required: bool) -> Sequence[tuple[bool, str]]:
     """Known faults: whether one is a reason not to serve, and a sentence."""
     name = ".".join(map(str, release))
     faults = []
@@ -58,6 +58,15 @@ def find_faults(release: Release, *, leases: bool) -> Sequence[tuple[bool, str]]
         faults.append((True, text))
     if release.series > LAST_TRIED:
         faults.append((False, f"ksmbd of Linux {name} was never tried here; {LAST_TRIED[0]}.{LAST_TRIED[1]} was"))
+    if signing_required:
+        text = (
+            f"ksmbd of Linux {name} asks clients to sign, but takes requests that are not signed all the same: whoever "
+            "can change what passes can act for a user"
+        )
+        faults.append((False, text))
+        if release.series == (6, 12):
+            text = f"ksmbd of Linux {name} signs some answers to READ wrongly: clients end their connections then"
+            faults.append((False, text))
     if release.series >= (6, 18):
         faults.append((False, f"ksmbd of Linux {name} does not tell the addresses of clients: the log lacks them"))
     return faults

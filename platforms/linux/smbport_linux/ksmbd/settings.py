@@ -11,6 +11,8 @@ __all__ = ["make_settings"]
 
 DIALECTS: Final = (0x202, 0x210, 0x300, 0x302, 0x311)
 ALL_DEVICES: Final = 'write ":445" for all, or network devices, such as "eth0:445"'
+NOT_ENFORCED: Final = "ksmbd serves clients that do not encrypt all the same"
+NO_BOUND: Final = "ksmbd has a bound of its own, or none, and cannot be told"
 HIDE_UNREADABLE: Final = (7, 2)
 
 Problem = Callable[[Any, Mapping[str, Any]], str | None]
@@ -21,17 +23,22 @@ def make_settings(release: Release) -> Mapping[str, KernelSetting]:
     return _server() | _shares(release) | _limits(release)
 
 
-def _yes(how: str, problem: Problem = lambda value, server: None) -> KernelSetting:
+def _yes(how: str, problem: Problem = lambda value, others: None) -> KernelSetting:
     return KernelSetting(how, True, problem)
 
 
 def _no(instead: str, why: str) -> KernelSetting:
     """A setting of which no value but the default can be had."""
-    return KernelSetting(instead, False, lambda value, server: why)
+    return KernelSetting(instead, False, lambda value, others: why)
 
 
-def _own(instead: str) -> KernelSetting:
-    return _no(instead, "ksmbd has a bound of its own, or none, and cannot be told")
+def _own(instead: str, within: str = "") -> KernelSetting:
+    """A bound that ksmbd does not have.  What may not be above another bound is one already if it is as high."""
+
+    def problem(value: float, others: Mapping[str, Any]) -> str | None:
+        return None if within and value >= others[within] else NO_BOUND
+
+    return KernelSetting(instead, False, problem)
 
 
 def _server() -> dict[str, KernelSetting]:
@@ -44,11 +51,18 @@ def _server() -> dict[str, KernelSetting]:
         "server.workgroup": _yes("As in user space."),
         "server.comment": _yes("As in user space."),
         "server.dialects": _yes("A range from 2.1 on; 2.0.2 is never offered.", _dialect_problem),
-        "server.signing": _yes("`required` is enforced; `offered` signs if the client requires it."),
+        "server.signing": _yes(
+            "`required` is asked of clients, but requests that are not signed are taken all the same (Linux 7.3: by "
+            "most dialects); `offered` signs if the client requires it."
+        ),
         "server.signing_algorithms": _no(
             "The client's first choice of AES-CMAC and HMAC-SHA256.", "ksmbd lets clients choose"
         ),
-        "server.encryption": _yes("As in user space."),
+        "server.encryption": _yes(
+            "`offered` and `off`. `required` is asked of clients, but requests that are not encrypted are taken all "
+            "the same.",
+            _encryption_problem,
+        ),
         "server.ciphers": _no("The client's first choice of all four.", "ksmbd lets clients choose"),
         "server.oplocks": _yes("On or off for all dialects; off only together with leases.", _oplock_problem),
         "server.leases": _yes("On or off, and durable handles with them."),
@@ -76,9 +90,7 @@ def _shares(release: Release) -> dict[str, KernelSetting]:
         "share.NAME.read_only": _yes("As in user space."),
         "share.NAME.guest": _yes("As in user space."),
         "share.NAME.hidden": _yes("As in user space."),
-        "share.NAME.encryption": _yes(
-            "`required` only where `server.encryption` requires it too.", _encryption_problem
-        ),
+        "share.NAME.encryption": _no("As `server.encryption` says, for all shares.", NOT_ENFORCED),
         "share.NAME.run_as": _yes("As in user space, for accounts without further groups; users keep their groups."),
         "share.NAME.valid_users": _yes("As in user space."),
         "share.NAME.write_users": _yes("As in user space."),
@@ -97,7 +109,17 @@ def _shares(release: Release) -> dict[str, KernelSetting]:
             "Taken to be `none`: ksmbd watches nothing. Where local programs change files, forbid caching by "
             "`server.oplocks = false` and `server.leases = false`."
         ),
+        "share.NAME.snapshots": _no("No previous versions.", "ksmbd knows no snapshots"),
+        "share.NAME.snapshot_times": _no("No previous versions.", "ksmbd knows no snapshots"),
+        "share.NAME.dfs": _no("No links.", "ksmbd refuses DFS"),
+        "share.NAME.local_locks": _yes("Taken to be `true`: what ksmbd locks, local programs see."),
         "share.NAME.case_sensitive": _no("Case never matters.", "ksmbd ignores case always"),
+        "share.NAME.short_names": _no("There are none.", "ksmbd looks no file up by them"),
+        "share.NAME.compression": _no("Never.", "ksmbd cannot be told to"),
+        "share.NAME.macos": _no("No extensions of Apple's.", "ksmbd knows none of Apple's extensions"),
+        "share.NAME.time_machine": _no("No backups of Time Machine.", "ksmbd knows none of Apple's extensions"),
+        "share.NAME.time_machine_size": _no("No bound.", "ksmbd tells the size of the volume"),
+        "share.NAME.posix_extensions": _no("As ksmbd does them.", "ksmbd offers them always"),
     }
 
 
@@ -105,13 +127,14 @@ def _limits(release: Release) -> dict[str, KernelSetting]:
     if release.caps_sessions:
         sessions = _yes("By ksmbd, from Linux 7.3 on.")
     else:
-        sessions = _own("Not bounded; Linux 7.3 and later can.")
-    none = _own("ksmbd's own bound, or none.")
+        sessions = _own("Not bounded; Linux 7.3 and later can.", "sessions")
+    own = "ksmbd's own bound, or none."
+    none = _own(own)
     return {
         "limits.connections": _yes("By ksmbd."),
-        "limits.unauthenticated_connections": none,
+        "limits.unauthenticated_connections": _own(own, "connections"),
         "limits.connections_per_address": _yes("By ksmbd."),
-        "limits.unauthenticated_per_address": none,
+        "limits.unauthenticated_per_address": _own(own, "connections_per_address"),
         "limits.negotiate_timeout_s": none,
         "limits.session_timeout_s": none,
         "limits.idle_timeout_s": _yes("By ksmbd, in whole minutes, rounded up."),
@@ -122,9 +145,9 @@ def _limits(release: Release) -> dict[str, KernelSetting]:
         "limits.sessions": _yes("Counted as long as they are connected to shares."),
         "limits.channels_per_session": none,
         "limits.trees_per_session": _yes("As in user space."),
-        "limits.opens_per_session": _own("`limits.opens` bounds all."),
+        "limits.opens_per_session": _own("`limits.opens` bounds all.", "opens"),
         "limits.opens": _yes("By ksmbd; not more than the system's limit of open files."),
-        "limits.credits_initial": _own("ksmbd's own."),
+        "limits.credits_initial": _own("ksmbd's own.", "credits"),
         "limits.credits": _yes("By ksmbd."),
         "limits.running_requests": _own("Bounded by credits."),
         "limits.async_requests": _own("Bounded by credits."),
@@ -153,7 +176,7 @@ def _limits(release: Release) -> dict[str, KernelSetting]:
     }
 
 
-def _listen_problem(listen: tuple[tuple[str | None, int], ...], server: Mapping[str, Any]) -> str | None:
+def _listen_problem(listen: tuple[tuple[str | None, int], ...], others: Mapping[str, Any]) -> str | None:
     devices = {name for _, name in socket.if_nameindex()}
     for host, port in listen:
         if port == 0:
@@ -165,7 +188,7 @@ def _listen_problem(listen: tuple[tuple[str | None, int], ...], server: Mapping[
     return None
 
 
-def _dialect_problem(dialects: tuple[int, ...], server: Mapping[str, Any]) -> str | None:
+def _dialect_problem(dialects: tuple[int, ...], others: Mapping[str, Any]) -> str | None:
     if max(dialects) == DIALECTS[0]:
         return "ksmbd does not speak 2.0.2"
     if any(dialect not in dialects for dialect in DIALECTS if min(dialects) < dialect < max(dialects)):
@@ -173,11 +196,9 @@ def _dialect_problem(dialects: tuple[int, ...], server: Mapping[str, Any]) -> st
     return None
 
 
-def _oplock_problem(oplocks: bool, server: Mapping[str, Any]) -> str | None:
-    return "ksmbd grants no leases without oplocks: set server.leases = false as well" if server["leases"] else None
+def _oplock_problem(oplocks: bool, others: Mapping[str, Any]) -> str | None:
+    return "ksmbd grants no leases without oplocks: set server.leases = false as well" if others["leases"] else None
 
 
-def _encryption_problem(encryption: str, server: Mapping[str, Any]) -> str | None:
-    if server["encryption"] == "required":
-        return None
-    return 'ksmbd encrypts all shares or none: set server.encryption = "required"'
+def _encryption_problem(encryption: str, others: Mapping[str, Any]) -> str | None:
+    return NOT_ENFORCED if encryption == "required" else None

@@ -121,8 +121,8 @@ class UpCalls:
             status |= UserFlag.BAD_UID
         if logon.delay:
             status |= UserFlag.DELAY
-        if logon.account.groups and self._has_groups:
-            status |= UserFlag.EXTENSION
+        if self._has_groups and not {logon.account.gid}.issuperset(logon.account.groups):
+            status |= UserFlag.EXTENSION  # and then it asks once more
         return status
 
     async def _find_groups(self, payload: bytes) -> bytes:

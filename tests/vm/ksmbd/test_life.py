@@ -1,33 +1,21 @@
-"""The Linux kernel's server, ksmbd, obeys smbport: clients here, and the kernel's own beside it.
-
-Boots a kernel from Debian's backports: ksmbd of the stable one crashes.
-"""
+"""The Linux kernel's server, ksmbd, obeys smbport: clients here, and the kernel's own beside it."""
 
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from smbport.users import UserStore
 from tests.vm import daemon
-from tests.vm.conftest import NEEDED
-from tests.vm.kernel import SERVER, KernelMissing, find_kernel
+from tests.vm.ksmbd.conftest import CLIENT_TIMEOUT_S, PASSWORD
 from tests.vm.machine import GuestError, Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
-PASSWORD: Final = "open-sesame"
 NOBODY: Final = 65534
-TEAM: Final = 3000
-CLIENT_TIMEOUT_S: Final = 60
-COMPLAINT: Final = re.compile(r"BUG|Oops|Call Trace|blocked for more than")
 CONFIG: Final = """\
 [server]
 platform = "linux-kernel"
@@ -58,66 +46,9 @@ MANY: Final = "".join(f'[share."many {number:03}"]\npath = "/run/data"\n' for nu
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def users(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("users") / "users.db"
-    with UserStore.open(path, create=True) as store:
-        for name, account in {"tester": "nobody", "other": "daemon", "homeless": "no such account"}.items():
-            store.add(name, PASSWORD, account=account)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory, port: int, users: str) -> Iterator[Machine]:
-    """A machine that is ready to serve, but does not yet."""
-    missing = [name for name in (*NEEDED, "smbclient", "rpcclient") if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    try:
-        kernel = find_kernel(backports=True)
-    except KernelMissing as error:
-        pytest.skip(str(error))
-    busybox = Path(shutil.which("busybox") or "")
-    program, folder = Path(daemon.__file__), tmp_path_factory.mktemp("ksmbd")
-    with Machine(kernel, busybox, program, folder, SERVER, port) as guest:
-        folders = ["/run/data", "/run/root", "/run/data/team"]
-        guest.call(daemon.prepare, users, folders, f"team:x:{TEAM}:nobody")
-        guest.call(daemon.chown, "/run/data/team", 0, TEAM, 0o2770)
-        yield guest
-
-
-@pytest.fixture(scope="module")
 def served(guest: Machine) -> int:
     """The process of the daemon.  Tests follow its life: they need their order."""
     return guest.call(daemon.start, CONFIG)
-
-
-@pytest.fixture(autouse=True)
-def no_complaints(guest: Machine) -> Iterator[None]:
-    """Instead of that of the other tests here."""
-    yield
-    assert [line for line in guest.news() if COMPLAINT.search(line)] == []
-    assert [line for line in guest.call(daemon.log).splitlines() if re.search("Traceback|bug:", line)] == []
-
-
-@pytest.fixture
-def smbclient(port: int):
-    def smbclient(
-        share: str, commands: str, user: str = "tester", password: str = PASSWORD, *options: str
-    ) -> tuple[int, str]:
-        where = ["-L", "127.0.0.1"] if not share else [f"//127.0.0.1/{share}", "-c", commands]
-        command = ["smbclient", *where, "-p", str(port), "-U", f"{user}%{password}", *options]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CLIENT_TIMEOUT_S
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    return smbclient
 
 
 def test_listing_putting_getting(served: int, guest: Machine, smbclient, tmp_path: Path):
