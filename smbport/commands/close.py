@@ -42,7 +42,7 @@ async def close(call: Call, request: CloseRequest) -> Reply:
 
 
 def _attributes_of(opened: FileOpen) -> Reply:
-    stat = opened.node.stat()
+    stat = opened.tree.share.change_times.seen(opened.node.stat())
     return Reply(
         CloseResponse(
             flags=CloseFlag.POSTQUERY_ATTRIB,
@@ -111,6 +111,9 @@ def _remove(doomed: FileOpen, *, wait: bool = False) -> None:
         volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         return
     parent = parent_of(path)
-    before = volume.stat(parent, wait=wait)
-    volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
-    spellings.follow(before, volume.stat(parent, wait=wait))
+    before = spellings.change(volume.stat(parent, wait=wait))
+    try:
+        volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
+        spellings.follow(before, volume.stat(parent, wait=True))
+    finally:
+        spellings.done(before)

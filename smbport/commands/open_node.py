@@ -5,11 +5,12 @@ that must wait until share modes were consulted, which is done where the state l
 """
 
 import errno
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from smbport.commands.attributes import file_attributes
-from smbport.commands.find_name import find_spelling, parent_of
+from smbport.commands.find_name import find_spelling
 from smbport.commands.governed import (
     Governed,
     Wish,
@@ -28,7 +29,7 @@ from smbport.wire.constants import Access, CreateAction, CreateDisposition, File
 from smbport.wire.security import SecurityDescriptor
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["CREATING", "OVERWRITING", "Opened", "Plan", "open_node", "undo"]
+__all__ = ["CREATING", "OVERWRITING", "Opened", "Plan", "StoppedOnLink", "open_node", "undo"]
 
 READERS: Final = Access.READ_DATA | Access.EXECUTE
 WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
@@ -44,9 +45,9 @@ READONLY_LEAVES_OUT: Final = WRITERS | Access.DELETE_CHILD
 REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ETXTBSY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
-    """A CREATE request in the terms of the platform."""
+    """A CREATE request in the terms of the platform.  Not frozen, which costs a microsecond an open; never changed."""
 
     path: str
     access: int  # specific rights, and MAXIMUM_ALLOWED
@@ -57,7 +58,7 @@ class Plan:
     follow: bool
     attributes: int  # DOS attributes of a new file
     mode: int  # permission bits of a new file
-    writable: bool  # the share allows changes
+    writable: bool  # the share allows changes, or there is no use in asking
     spellings: Spellings | None  # None: names that differ in case are different names
     allocation_size: int
     descriptors: Descriptors | None = None  # in shares where they decide
@@ -65,6 +66,9 @@ class Plan:
     backup: bool = False
     wants_maximal: bool = False
     stream: str = ""  # the name of a stream, if one is meant and not the file
+    frozen: bool = False  # it is in a snapshot, where nothing can be changed, whatever is granted
+    posix: bool = False  # only what the system says counts: case in names, and no attribute of Windows
+    stops_at_link: bool = False  # the client follows symbolic links itself
     implied: int = 0  # rights that must be allowed as well, though they are not the handle's
 
 
@@ -84,10 +88,21 @@ class Opened:
     made_file: bool = False  # which was made for it
 
 
+class StoppedOnLink(StatusError):
+    """A client that follows links itself has come to one."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(Status.STOPPED_ON_SYMLINK, path)
+        self.path = path
+
+
 def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
     """Open or make what the plan names.  Raises StatusError or OSError; then nothing is open and nothing was made."""
     path = plan.path
     spelled = False
+    if not wait and _is_surely_new(volume, plan):
+        with suppress(FileExistsError):
+            return _make(volume, plan, path, wait=False)
     for _ in range(RACES):
         if plan.disposition != CreateDisposition.CREATE or spelled or not path:
             try:
@@ -98,7 +113,8 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND) from None
         if not spelled:
             seer = volume if plan.descriptors is None else plan.descriptors.volume
-            path, parent_exists = find_spelling(seer, path, spellings=plan.spellings, wait=wait)
+            spellings = None if plan.posix else plan.spellings
+            path, parent_exists = find_spelling(seer, path, spellings=spellings, wait=wait)
             if not parent_exists:
                 raise StatusError(Status.OBJECT_PATH_NOT_FOUND)
             spelled = True
@@ -110,6 +126,19 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
         except FileExistsError:
             _check_dangling(volume, path, wait=wait)
     raise StatusError(Status.SHARING_VIOLATION, "the name keeps appearing and vanishing")
+
+
+def _is_surely_new(volume: Volume, plan: Plan) -> bool:
+    """Whether nothing has the name in any spelling, as is remembered: to look for it might mean to wait for a disk."""
+    spellings = plan.spellings
+    if spellings is None or plan.disposition not in CREATING or plan.posix or spellings.short_names or not plan.path:
+        return False
+    directory, _, name = plan.path.rpartition("/")
+    try:
+        stat = volume.stat(directory)
+    except OSError:  # or it is not at hand
+        return False
+    return stat.kind == Kind.DIRECTORY and not spellings.may_hold(stat, name)
 
 
 def _check_dangling(volume: Volume, path: str, *, wait: bool) -> None:
@@ -134,7 +163,8 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
     try:
         stat = node.stat()
         _check_existing(plan, path, stat)
-        if plan.access & Access.MAXIMUM_ALLOWED and file_attributes(stat, path) & FileAttribute.READONLY:
+        readonly = not plan.posix and file_attributes(stat, path) & FileAttribute.READONLY
+        if plan.access & Access.MAXIMUM_ALLOWED and readonly:
             granted &= ~READONLY_LEAVES_OUT
         by_descriptor = governed is not None
         if governed is None and plan.descriptors is not None:
@@ -197,7 +227,8 @@ def _open_handle(volume: Volume, plan: Plan, path: str, granted: int, *, wait: b
     try:
         return volume.open(path, _platform_access(plan, granted), follow=plan.follow, wait=wait)
     except OSError as error:
-        if error.errno != errno.ELOOP or plan.follow or plan.disposition in OVERWRITING:
+        overwrites = plan.disposition in OVERWRITING and not plan.stops_at_link
+        if error.errno != errno.ELOOP or plan.follow or overwrites:
             raise
     return volume.open(path, ACCESS_NONE, follow=False, wait=wait)
 
@@ -223,13 +254,15 @@ def _check_existing(plan: Plan, path: str, stat: Stat) -> None:
     directory = stat.kind == Kind.DIRECTORY
     if plan.disposition == CreateDisposition.CREATE:
         raise StatusError(Status.OBJECT_NAME_COLLISION)
+    if plan.stops_at_link and stat.kind == Kind.SYMLINK:
+        raise StoppedOnLink(path)
     if directory and plan.must_be_file:
         raise StatusError(Status.FILE_IS_A_DIRECTORY)
     if not directory and plan.must_be_directory:
         raise StatusError(Status.NOT_A_DIRECTORY)
     if directory and plan.disposition in OVERWRITING:
         raise StatusError(Status.OBJECT_NAME_COLLISION if not plan.must_be_file else Status.FILE_IS_A_DIRECTORY)
-    if directory:
+    if directory or plan.posix:
         return
     attributes = file_attributes(stat, path)
     overwrites = plan.disposition in OVERWRITING
@@ -245,7 +278,7 @@ def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: 
 
     With MAXIMUM_ALLOWED it is left out instead of refusing.
     """
-    if not path or volume.may_remove(path, wait=wait):
+    if not path or plan.frozen or volume.may_remove(path, wait=wait):
         return granted, False
     if plan.descriptors is not None and may_delete_below(plan.descriptors, path, wait=wait):
         return granted, True
@@ -256,10 +289,9 @@ def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: 
 
 def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     """A new file or directory.  [MS-FSA] 2.1.5.1.1"""
-    if not plan.writable:
-        raise StatusError(Status.ACCESS_DENIED, "the share is read-only")
-    if plan.delete_on_close and plan.attributes & FileAttribute.READONLY:
-        raise StatusError(Status.CANNOT_DELETE)
+    _check_makes(plan)
+    if not wait and (plan.allocation_size or plan.descriptors is not None):
+        raise BlockingIOError(errno.EAGAIN, "takes more than a moment", path)
     granted = plan.access
     if granted & Access.MAXIMUM_ALLOWED:
         granted = granted & ~Access.MAXIMUM_ALLOWED | Access.FILE_ALL_ACCESS
@@ -267,17 +299,31 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     if parent is not None:
         assert plan.descriptors is not None
         volume = plan.descriptors.volume
-    directory = volume.stat(parent_of(path), wait=wait) if plan.spellings is not None else None
+    spellings = plan.spellings
+    if spellings is None:
+        return _create(volume, plan, path, granted, parent, wait=wait)
+    folder, _, name = path.rpartition("/")
+    moment = spellings.change(volume.stat(folder, wait=wait), name)
+    try:
+        opened = _create(volume, plan, path, granted, parent, wait=wait)
+        with suppress(OSError):  # it is made all the same
+            spellings.follow(moment, volume.stat(folder, wait=True))
+        return opened
+    finally:
+        spellings.done(moment)
+
+
+def _create(
+    volume: Volume, plan: Plan, path: str, granted: int, parent: SecurityDescriptor | None, *, wait: bool
+) -> Opened:
     node: File | Directory
     if plan.must_be_directory:
         node = volume.make_directory(path, plan.mode, wait=wait)
     else:
         node = volume.create(path, _platform_access(plan, granted), plan.mode, wait=wait)
-    try:
-        _equip(volume, plan, node, wait=wait)
-        descriptor = _protect(volume, plan, path, node, parent, wait=wait)
-        if plan.spellings is not None and directory is not None:
-            plan.spellings.follow(directory, volume.stat(parent_of(path), wait=wait), path.rpartition("/")[2])
+    try:  # it is there and must be finished; on the event loop's thread that takes a moment
+        _equip(volume, plan, node, wait=True)
+        descriptor = _protect(volume, plan, path, node, parent, wait=True)
         opened = Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
         if plan.descriptors is not None and descriptor is not None:
             opened.granted_access, opened.governed = granted, True
@@ -286,6 +332,16 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     except (StatusError, OSError):
         undo(volume, path, node)
         raise
+
+
+def _check_makes(plan: Plan) -> None:
+    """What refuses anything new, before its directory is asked."""
+    if plan.frozen:
+        raise StatusError(Status.MEDIA_WRITE_PROTECTED, "a snapshot")
+    if not plan.writable:
+        raise StatusError(Status.ACCESS_DENIED, "the share is read-only")
+    if plan.delete_on_close and plan.attributes & FileAttribute.READONLY:
+        raise StatusError(Status.CANNOT_DELETE)
 
 
 def _equip(volume: Volume, plan: Plan, node: File | Directory, *, wait: bool) -> None:

@@ -476,7 +476,7 @@ def test_every_step_may_have_to_wait(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("call", "path", "disposition"),
     [
-        ("set_marks", "new", CREATE),
+        ("Volume.create", "new", CREATE),
         ("allocate", "new", CREATE),
         ("Volume.stat", "new", OPEN_IF),
         ("Volume.open", "f", OPEN),
@@ -490,6 +490,27 @@ def test_a_single_step_may_have_to_wait(bench: Bench, call: str, path: str, disp
     bench.fails(errno.EAGAIN, path, disposition, ALL, wait=False, allocation_size=1)
     opened = bench.run(path, disposition, ALL, allocation_size=1)
     assert opened.action == (CreateAction.OPENED if path == "f" else CreateAction.CREATED)
+
+
+def test_what_was_made_is_finished_at_once(bench: Bench) -> None:
+    bench.faults.force_threads("set_marks")
+    opened = bench.run("new", CREATE, ALL, wait=False)
+    assert opened.stat.dos_attributes == FileAttribute.ARCHIVE
+
+
+def test_a_name_that_is_surely_new_is_not_looked_for(bench: Bench) -> None:
+    bench.run("new", CREATE, ALL)  # the directory is read for it
+    bench.faults.force_threads("Volume.open")
+    for number, disposition in enumerate((CREATE, OPEN_IF)):
+        assert bench.run(f"newer {number}", disposition, ALL, wait=False).action == CreateAction.CREATED
+    bench.fails(errno.EAGAIN, "NEW", OPEN_IF, ALL, wait=False)
+
+
+def test_a_name_that_was_not_so_new(bench: Bench) -> None:
+    """A local program was faster than its directory's times tell."""
+    bench.run("new", CREATE, ALL)
+    bench.faults.do_before("Volume.create", lambda: bench.make("newer", b"theirs"))
+    assert bench.run("newer", OPEN_IF, ALL).action == CreateAction.OPENED
 
 
 # What others do meanwhile ---------------------------------------------------------------------------------------------
@@ -575,7 +596,7 @@ def test_links_in_a_circle(bench: Bench) -> None:
 
 def test_a_fifo_is_never_opened(bench: Bench) -> None:
     """To open one for reading would wait for a writer, for ever."""
-    bench.behind.plant_other("pipe", 0o666)
+    bench.behind.make_special("pipe", Kind.FIFO, 0o666)
     for access in (READ, WRITE, ALL):
         bench.fails(errno.ENXIO, "pipe", access=access)
-    assert bench.run("pipe", access=Access.READ_ATTRIBUTES).stat.kind == Kind.OTHER
+    assert bench.run("pipe", access=Access.READ_ATTRIBUTES).stat.kind == Kind.FIFO

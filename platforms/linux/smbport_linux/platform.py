@@ -6,6 +6,7 @@ from typing import Final
 
 from smbport.platform import Volume
 from smbport.posix.port import PosixPlatform
+from smbport.posix.snapshots import PosixSnapshots
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.streams import AttributeStreams
 from smbport.posix.walk import Root
@@ -17,6 +18,7 @@ from smbport_linux.calls import Credentials, unacknowledged
 from smbport_linux.clone import LinuxClone, why_no_clone
 from smbport_linux.identity import LinuxIdentity, find_own_credentials, why_no_identity
 from smbport_linux.interfaces import find_interfaces
+from smbport_linux.range_locks import LinuxRangeLocks, why_no_range_locks
 from smbport_linux.sparse import LinuxSparse, why_no_sparse
 from smbport_linux.volume import LinuxVolume, find_linux_features
 from smbport_linux.watch import LinuxWatch, why_no_watch
@@ -25,7 +27,6 @@ from smbport_linux.zerocopy import LinuxZeroCopy
 __all__ = ["LinuxPlatform", "probe"]
 
 ABSENT: Final = {
-    "snapshots": "This port does not look for previous versions.",
     "leases": "This port does not tell local programs about oplocks.",
     "kernel": "This port serves from user space.",
 }
@@ -38,13 +39,8 @@ class LinuxPlatform(PosixPlatform):
     name: str = "linux"
     own: Credentials = field(default_factory=find_own_credentials)
 
-    def open_volume(self, path: str) -> Volume:
-        root = Root(path)
-        try:
-            return LinuxVolume(root, find_linux_features(root), self.umask, new_walker(root), self.own)
-        except OSError:
-            root.close()
-            raise
+    def new_volume(self, root: Root) -> Volume:
+        return LinuxVolume(root, find_linux_features(root), self.umask, new_walker(root), self.own)
 
 
 def probe() -> LinuxPlatform:
@@ -59,8 +55,9 @@ def probe() -> LinuxPlatform:
         "identity": why_no_identity(own),
         "clone": why_no_clone(),
         "sparse": why_no_sparse(),
+        "range_locks": why_no_range_locks(),
     }
-    return LinuxPlatform(
+    platform = LinuxPlatform(
         own=own,
         sockets=PosixSockets(find_interfaces, unacknowledged),
         zero_copy=LinuxZeroCopy(),
@@ -71,5 +68,8 @@ def probe() -> LinuxPlatform:
         identity=None if reasons["identity"] else LinuxIdentity(own),
         clone=None if reasons["clone"] else LinuxClone(),
         sparse=None if reasons["sparse"] else LinuxSparse(),
+        range_locks=None if reasons["range_locks"] else LinuxRangeLocks(),
         absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )
+    platform.snapshots = PosixSnapshots(platform.new_volume, new_walker)
+    return platform

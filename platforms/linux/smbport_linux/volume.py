@@ -2,7 +2,8 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN, EEXIST, EINVAL, ENOSYS, ENXIO, EOPNOTSUPP
 from mmap import PAGESIZE
@@ -10,7 +11,7 @@ from stat import S_IMODE, S_ISREG, S_ISVTX
 from threading import Lock
 from typing import Final
 
-from smbport.platform import ACCESS_READ, Account, Directory, Features, File, Kind, Space, Stat, Volume
+from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Kind, Space, Stat, Volume
 from smbport.posix.dosattrib import ATTRIBUTE_NAME, Marks, pack_marks
 from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.marks import MARKED_KINDS, MarkCache, add_marks
@@ -21,7 +22,7 @@ from smbport_linux.calls import Credentials, may_change, rename_noreplace
 from smbport_linux.clone import REFLINK_FILE_SYSTEMS
 from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
 from smbport_linux.identity import Rights
-from smbport_linux.inline import LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
+from smbport_linux.inline import INLINE_WRITE, LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
 from smbport_linux.mounts import find_file_system
 from smbport_linux.sparse import HOLE_FILE_SYSTEMS
 from smbport_linux.stats import read_entry_marks, read_entry_states, read_marks, read_open_state, tells_birth
@@ -58,8 +59,10 @@ class LinuxVolume(PosixVolume):
     def acting_as(self, account: Account) -> Volume:
         view = copy.copy(self)
         view._is_view = True
-        view.rights = Rights(Credentials(account.uid, account.gid, account.groups), self._own)
         view._uid = account.uid
+        if (account.uid, account.gid) == (0, self._own.gid_number) and self._own.uid_number == 0:
+            return view  # root as root: its further groups give it nothing
+        view.rights = Rights(Credentials(account.uid, account.gid, account.groups), self._own)
         return view
 
     # What open files ask for.  Marks are read as the server: whoever may see a file may see that it is hidden,
@@ -191,14 +194,51 @@ class LinuxVolume(PosixVolume):
     # Changing names
 
     def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
-        check_wait(wait)
         if not path:
             raise error(EEXIST)
         encoded = check_path(path)
-        with self.rights:
-            fd = self.walker.open(encoded, CREATE_FLAGS[access], mode)
+        with self._changing(wait), self.rights:
+            if wait:
+                fd = self.walker.open(encoded, CREATE_FLAGS[access], mode)
+            else:
+                fd = self._create_cached(encoded, CREATE_FLAGS[access], mode)
             self._complete_mode(fd, encoded, mode)
         return self._new_file(fd, read_open_state(fd))
+
+    def _create_cached(self, path: bytes, flags: int, mode: int) -> int:
+        """In a directory that is found without waiting.  Where the name goes, a file system mostly knows, too."""
+        parent, name = self._parent(path, wait=False)
+        try:
+            return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    @contextmanager
+    def _changing(self, wait: bool) -> Iterator[None]:
+        """Around a change of names; inline, BlockingIOError if there may be no such now."""
+        if wait:
+            yield
+            return
+        entered_ns = self.gate.enter()
+        yield
+        self.gate.leave(entered_ns, 0)
+
+    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+        if wait:
+            super().remove(path, key, directory=directory, wait=True)
+            return
+        encoded = check_path(path)
+        with self._changing(wait), self.rights:
+            parent, name = self._parent(encoded, wait=False)
+            try:
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                # The blocks of a large file take long to give back; what is no file, or another one, is not for here.
+                large = found.st_blocks * 512 > INLINE_WRITE or self.side.exists
+                if large or directory or (found.st_dev, found.st_ino) != key or not S_ISREG(found.st_mode):
+                    raise error(EAGAIN)
+                os.unlink(name, dir_fd=parent)
+            finally:
+                os.close(parent)
 
     def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
         check_wait(wait)

@@ -15,6 +15,7 @@ class LinuxZeroCopy:
     """The power `zero_copy`."""
 
     __slots__ = ()
+    needs_cached = True
     min_length = 262144  # there it takes as long as reading and sending; half as long from 512 KiB on
 
     def send(self, sock: socket, head: bytes | memoryview, file: File, offset: int, length: int) -> int:
