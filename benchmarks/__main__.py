@@ -1,96 +1,95 @@
-"""`python -m benchmarks`: measure, and print a table."""
+"""`python -m benchmarks`: measure, and write a report."""
 
 import argparse
 import json
-import multiprocessing
+import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmarks.load import Memory, Sample, logged_on
-from benchmarks.report import Round, as_json, format_report
-from benchmarks.rows import ROWS, Row, populate
-from benchmarks.servers import SERVERS, Server, ServerError
-
-ROUNDS, SECONDS = 5, 1.0
-QUICK_ROUNDS, QUICK_SECONDS = 1, 0.1
+from benchmarks.gang import Gang
+from benchmarks.measure import Round, measured
+from benchmarks.options import parse_options
+from benchmarks.plot import draw_plots
+from benchmarks.report import Run, as_json, format_report
+from benchmarks.rows import ROWS, Row
+from benchmarks.servers import Server, ServerError, allow_files, starter
 
 
 def main() -> int:
-    options = _parser().parse_args()
+    options = parse_options(sys.argv[1:])
     rows = [row for row in ROWS if any(fnmatchcase(row.name, pattern) for pattern in options.rows.split(","))]
+    if options.list:
+        print("\n".join(row.name for row in rows))
+        return 0
     if not rows:
         print(f"no row is like {options.rows}; there are: {' '.join(row.name for row in ROWS)}", file=sys.stderr)
         return 2
-    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
-    with ExitStack() as stack:
-        directory = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="smbport-bench-", dir=options.directory))
-        )
-        try:
-            servers = {name: stack.enter_context(SERVERS[name](directory)) for name in options.servers}
-        except ServerError as error:
-            print(f"benchmarks: {error}", file=sys.stderr)
-            return 1
-        # A fresh interpreter, so that the generator shares nothing with this process.
-        context = multiprocessing.get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(1, context))
-        results = _measure(pool, servers, rows, rounds, seconds, directory)
-    versions = {server.name: server.version for server in servers.values()}
-    print(format_report(results, versions))
-    if options.json:
-        Path(options.json).write_text(json.dumps(as_json(results, versions), indent=1) + "\n")
+    names = [*options.servers, *(f"smbport/{platform}" for platform in options.platform if platform != "linux")]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = _measure(options, rows, names)
+    if report is None or not report.results:
+        return 1
+    _write(report, options)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="smbport side by side with Samba's smbd.")
-    parser.add_argument("--rows", metavar="GLOB[,GLOB...]", default="*", help="which rows; default: all")
-    parser.add_argument("--rounds", metavar="N", type=int, help=f"default: {ROUNDS}")
-    parser.add_argument("--seconds", metavar="S", type=float, help=f"for each row and server; default: {SECONDS:g}")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"{QUICK_ROUNDS} round, {QUICK_SECONDS:g} s: does it work?"
-    )
-    parser.add_argument("--json", metavar="FILE", help="write every sample there")
-    parser.add_argument("--directory", metavar="DIR", help="where the shares are made; default: the temporary one")
-    parser.add_argument(
-        "--servers", metavar="NAME", nargs="+", choices=SERVERS, default=list(SERVERS), help="default: smbport samba"
-    )
-    return parser
+def _measure(options: argparse.Namespace, rows: Sequence[Row], names: Sequence[str]) -> Run | None:
+    files = allow_files()
+    with ExitStack() as stack:
+        place = tempfile.TemporaryDirectory(prefix="smbport-bench-", dir=options.directory)
+        directory = Path(stack.enter_context(place))
+        servers: dict[str, Server] = {}
+        skipped: dict[str, str] = {}
+        for name in names:
+            try:
+                servers[name] = stack.enter_context(starter(name)(directory, None))
+            except ServerError as error:
+                skipped[name] = str(error).partition("\n")[0]
+                print(f"benchmarks: without {name}: {error}", file=sys.stderr)
+        if not servers:
+            return None
+        gang = stack.enter_context(Gang(options.processes))
+        moment = datetime.now().astimezone()
+        results: dict[str, list[Round]] = {}
+        stopped = False
+        try:
+            for row, one in measured(gang, servers, rows, options.rounds, options.seconds, directory, files, _say):
+                results.setdefault(row, []).append(one)
+        except KeyboardInterrupt:
+            stopped = True
+            _say("stopped: the report has what was measured until now")
+        print(file=sys.stderr)
+    versions = {name: server.version for name, server in servers.items()}
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    return Run(command, moment, versions, skipped, options.rounds, options.seconds, results, stopped)
 
 
-def _measure(
-    pool: ProcessPoolExecutor,
-    servers: Mapping[str, Server],
-    rows: Sequence[Row],
-    rounds: int,
-    seconds: float,
-    directory: Path,
-) -> dict[str, list[Round]]:
-    """Round after round, in each of them row after row, and the servers in turn, so that all meet the same noise."""
-    for server in servers.values():
-        with logged_on(server) as (client, _, tree_id):
-            populate(client, tree_id)
-    results: dict[str, list[Round]] = {row.name: [] for row in rows}
-    for number in range(rounds):
-        for row in rows:
-            print(f"\r\033[Kround {number + 1} of {rounds}: {row.name}", end="", file=sys.stderr, flush=True)
-            found: dict[str, Sample | Memory] = {}
-            for name in servers if number % 2 == 0 else reversed(list(servers)):
-                with ExitStack() as stack:
-                    server = servers[name]
-                    if row.fresh:
-                        apart = stack.enter_context(tempfile.TemporaryDirectory(dir=directory))
-                        server = stack.enter_context(SERVERS[name](Path(apart)))
-                    found[name] = pool.submit(row.measure, server, seconds).result()
-            results[row.name].append({server.name: found[name] for name, server in servers.items()})
-    print(file=sys.stderr)
-    return results
+def _say(text: str) -> None:
+    """What is being done, in one line that is written over on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _write(report: Run, options: argparse.Namespace) -> None:
+    if options.output is None:
+        print(format_report(report))
+    else:
+        folder = Path(options.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        plots = draw_plots(report, folder)
+        (folder / "report.md").write_text("# Report\n\n" + format_report(report, plots))
+        (folder / "report.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
+        print(f"benchmarks: {folder / 'report.md'}, report.json and {len(plots)} plots", file=sys.stderr)
+    if options.json:
+        Path(options.json).write_text(json.dumps(as_json(report), indent=1) + "\n")
 
 
 if __name__ == "__main__":

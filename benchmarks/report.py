@@ -1,154 +1,234 @@
-"""From samples to a table: medians of the quieter rounds, and ratios of servers that were measured in turn."""
+"""The report, in Markdown and as JSON."""
 
 import os
 import platform
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from statistics import median
 from typing import Final
 
-from benchmarks.load import Memory, Sample
+from benchmarks.figures import absence, cpu_us, limit, middle, notes, others, quieter, rate, ratio, time_us
+from benchmarks.goals import IMPACKET, OURS, SAMBA, growth, judge
+from benchmarks.measure import Results, Round
+from benchmarks.sample import Sample
 
-__all__ = ["Round", "as_json", "format_report", "quieter"]
+__all__ = ["GROWING", "Run", "as_json", "format_report"]
 
-Round = Mapping[str, Sample | Memory]  # by the server's name, in the order of the columns
-
-QUIET_ROUNDS: Final = 3  # at least so many count
-BUSY: Final = 0.8  # of a core: above, the load generator may be what limits a row
 DISTURBED: Final = 0.2  # cores that others used: above, a row is marked
-HEADINGS: Final = ("op/s", "CPU us/op", "p50 us", "p99 us", "busy %: server/load")
-KEY: Final = (
-    "op/s: median of the quieter rounds.  CPU us/op: user and system time of all processes of the server.",
-    "p50, p99: latency, at depth 1 only.  x: smbport / Samba, median over the rounds; op/s above 1 and CPU below 1 are",
-    "good for smbport.  busy: share of one core; '!' the load generator had more than 80 % and may be the limit.",
-    "'~' other programs took more than a fifth of a core meanwhile.",
-)
+GROWING: Final = {"list": "entry of a listing", "creates": "new file among others", "opens": "open", "locks": "lock"}
+KEY: Final = """\
+**op/s**: median of the quieter rounds. **CPU**: user and system time of all processes of the server, in microseconds
+for each operation. **x**: smbport / the other, median over the rounds; op/s above 1 and CPU below 1 are good for it.
+**~**: other programs took more than a fifth of a core meanwhile; the CPU columns then tell more than the others.
+"""
+LIMIT_KEY: Final = """\
+What limited a row: `server` or `load` had no time left on a core (above 80 %); they and other programs together had the
+whole `machine`; or none of it: they were `waiting` for each other. Behind it, how many cores server and load kept busy.
+Latencies are those that the load sees, from sending a request until its answer has come. The load is ours, but for the
+rows `torture-*`, where it is smbtorture.
+"""
 
 
-# Figures --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was measured, and how."""
+
+    command: str
+    moment: datetime
+    versions: Mapping[str, str]  # of the servers, in the order of the columns
+    skipped: Mapping[str, str]  # servers that cannot be had, and why
+    rounds: int
+    seconds: float
+    results: Results
+    stopped: bool = False  # before its end
 
 
-def quieter(rounds: Sequence[Round]) -> list[Round]:
-    """The half of the rounds, three at least, in which others disturbed the machine least."""
-    keep = max((len(rounds) + 1) // 2, QUIET_ROUNDS)
-    return sorted(rounds, key=_disturbance)[:keep]
+def format_report(run: Run, plots: Sequence[tuple[str, str]] = ()) -> str:
+    """All of it; plots are pairs of a title and a file."""
+    timed = {row: quieter(rounds) for row, rounds in run.results.items() if not _is_memory(rounds)}
+    held = {row: rounds for row, rounds in run.results.items() if _is_memory(rounds)}
+    parts = [_head(run), *(f"![{title}]({file})\n" for title, file in plots)]
+    if verdicts := judge(run.results):
+        lines = [
+            (verdict.what, f"`{verdict.row}`", verdict.wanted, verdict.measured, _word(verdict.reached))
+            for verdict in verdicts
+        ]
+        parts.append("## Goals\n\n" + _table(("goal", "row", "wanted", "measured", ""), lines, left=4))
+    if timed:
+        parts += ["## Operations and CPU\n\n" + _rates(timed, list(run.versions)), KEY]
+        parts += ["## Latency, and what was the limit\n\n" + _latencies(timed, list(run.versions)), LIMIT_KEY]
+    if held:
+        parts.append("## What is held\n\n" + _memory(held, list(run.versions)))
+    if table := _growth(run):
+        parts.append("## How it grows\n\nMicroseconds for each, and the server's CPU among them.\n\n" + table)
+    if table := _absences(run):
+        parts.append("## What has no figures\n\n" + table)
+    return "\n".join(parts)
 
 
-def _disturbance(one: Round) -> float:
-    return max((sample.others for sample in one.values() if isinstance(sample, Sample)), default=0.0)
+def _head(run: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    machine = f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}, Python {platform.python_version()}"
+    text = (
+        f"{versions}; {machine}; {run.moment:%Y-%m-%d %H:%M}, {run.rounds} rounds of {run.seconds:g} s for each row and"
+        f" server.\n\n    {run.command}\n"
+    )
+    if run.stopped:
+        text += "\n**Stopped before its end:** some rows have fewer rounds, or are not here.\n"
+    busy = median(others(quieter(rounds)) for rounds in run.results.values())
+    if busy > DISTURBED:
+        text += (
+            f"\n**Disturbed:** other programs kept {busy:.1f} cores busy (median of the rows). Rates, latencies and"
+            "\nwhat is said of goals are not to be relied on; CPU and memory are, roughly.\n"
+        )
+    return text
 
 
-def _rate(sample: Sample) -> float:
-    return sample.operations / sample.elapsed_s
+def _processor() -> str:
+    with open("/proc/cpuinfo") as file:
+        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
 
 
-def _cpu_us(sample: Sample) -> float:
-    return sample.server_cpu_s / sample.operations * 1e6
+def _is_memory(rounds: Sequence[Round]) -> bool:
+    return any(isinstance(found, Sample) and found.item_bytes is not None for one in rounds for found in one.values())
 
 
-def _samples(rounds: Sequence[Round], server: str) -> list[Sample]:
-    return [sample for one in rounds if isinstance(sample := one[server], Sample)]
+def _word(reached: bool | None) -> str:
+    return {True: "reached", False: "**not reached**", None: "not measured"}[reached]
 
 
-def _ratio(rounds: Sequence[Round], figure: Callable[[Sample], float]) -> str:
-    """The first server's figure over the second's, round by round: what disturbs a round disturbs both."""
-    ours, theirs = (map(figure, _samples(rounds, server)) for server in rounds[0])
-    ratios = [our / their for our, their in zip(ours, theirs, strict=True) if their]
-    return f"{median(ratios):.2f}" if ratios else ""
+# Tables ---------------------------------------------------------------------------------------------------------
 
 
-# The table ------------------------------------------------------------------------------------------------------
-
-
-def format_report(results: Mapping[str, Sequence[Round]], versions: Mapping[str, str]) -> str:
-    """All rows aligned under their headings, and what the marks mean."""
-    names = list(versions)
-    compared = len(names) == 2
-    groups = [[*names, "x"] if compared and index < 2 else names for index in range(len(HEADINGS))]
-    table = [["row", *(name for group in groups for name in group), ""]]
-    memory = []
+def _rates(results: Results, names: Sequence[str]) -> str:
+    compared = [name for name in (SAMBA, IMPACKET) if name in names and OURS in names]
+    heads = ["row", *(f"op/s {name}" for name in names), *(f"x {name}" for name in compared)]
+    heads += [*(f"CPU {name}" for name in names), *(f"x {name}" for name in compared), ""]
+    lines = []
     for row, rounds in results.items():
-        if isinstance(rounds[0][names[0]], Memory):
-            memory.append(_memory_line(row, rounds, names))
-        else:
-            table.append(_cells(row, quieter(rounds), names, compared))
-    machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    lines = [", ".join(f"{name} {version}" for name, version in versions.items()) + f"; {machine}", ""]
-    if len(table) > 1:
-        lines += [*_align(table, [len(group) for group in groups]), ""]
-    lines += [*memory, "", *KEY]
-    return "\n".join(lines)
+        line = [f"`{row}`"]
+        for figure in (rate, cpu_us):
+            line += [_number(middle(rounds, name, figure)) for name in names]
+            line += [_ratio(ratio(rounds, OURS, name, figure)) for name in compared]
+        lines.append([*line, "~" if others(rounds) > DISTURBED else ""])
+    return _table(heads, lines)
 
 
-def _cells(row: str, rounds: Sequence[Round], names: Sequence[str], compared: bool) -> list[str]:
-    samples = {name: _samples(rounds, name) for name in names}
-    cells = [row]
-    for figure in (_rate, _cpu_us):
-        cells += [_number(median(map(figure, samples[name]))) for name in names]
-        if compared:
-            cells.append(_ratio(rounds, figure))
-    for index in (0, 1):
-        cells += [_latency(samples[name], index) for name in names]
-    cells += [_busy(samples[name]) for name in names]
-    cells.append("~" if median(map(_disturbance, rounds)) > DISTURBED else "")
-    return cells
+def _latencies(results: Results, names: Sequence[str]) -> str:
+    heads = ["row", *(f"{what} {name}" for name in names for what in ("p50", "p99"))]
+    heads += [f"limit {name}" for name in names]
+    lines = []
+    for row, rounds in results.items():
+        line = [f"`{row}`"]
+        for name in names:
+            line += [_number(middle(rounds, name, lambda one: one.p50_us))]
+            line += [_number(middle(rounds, name, lambda one: one.p99_us))]
+        lines.append([*line, *(_limit(rounds, name) for name in names)])
+    return _table(heads, lines)
 
 
-def _latency(samples: Sequence[Sample], index: int) -> str:
-    known = [sample.latencies_us[index] for sample in samples if sample.latencies_us]
-    return _number(median(known)) if known else ""
+def _limit(rounds: Sequence[Round], name: str) -> str:
+    found = limit(rounds, name)
+    if found is None:
+        return "-"
+    word, server, load = found
+    note = notes(rounds, name)
+    return f"{word} {server:.2f}/{load:.2f}" + (f" ({note})" if note else "")
 
 
-def _busy(samples: Sequence[Sample]) -> str:
-    server = median(sample.server_cpu_s / sample.elapsed_s for sample in samples)
-    load = median(sample.load_cpu_s / sample.elapsed_s for sample in samples)
-    return f"{server:.0%}/{load:.0%}".replace("%", "") + ("!" if load > BUSY else "")
+def _memory(results: Results, names: Sequence[str]) -> str:
+    heads = ["row", *(f"KiB each {name}" for name in names)]
+    heads += ["x smbd"] if SAMBA in names and OURS in names else []
+    heads += [*(f"MiB in all {name}" for name in names), *(f"µs each {name}" for name in names)]
+    lines = []
+    for row, rounds in results.items():
+        line = [
+            f"`{row}`",
+            *(_number(middle(rounds, name, lambda one: _scaled(one.item_bytes, 1 << 10))) for name in names),
+        ]
+        if SAMBA in names and OURS in names:
+            line.append(_ratio(ratio(rounds, OURS, SAMBA, lambda one: one.item_bytes)))
+        line += [_number(middle(rounds, name, lambda one: _scaled(one.total_bytes, 1 << 20))) for name in names]
+        for name in names:
+            note = notes(rounds, name)
+            line.append(_number(middle(rounds, name, time_us)) + (f" ({note})" if note else ""))
+        lines.append(line)
+    return _table(heads, lines)
 
 
-def _memory_line(row: str, rounds: Sequence[Round], names: Sequence[str]) -> str:
-    sizes = {
-        name: median(m.kib_per_connection for one in rounds if isinstance(m := one[name], Memory)) for name in names
-    }
-    return f"{row}: " + ", ".join(f"{name} {size:.1f} KiB" for name, size in sizes.items()) + " per connection"
+def _scaled(value: float | None, unit: int) -> float | None:
+    return None if value is None else value / unit
 
 
-def _number(value: float) -> str:
+def _growth(run: Run) -> str:
+    lines = []
+    for kind, what in GROWING.items():
+        for name in run.versions:
+            times, cpu = (dict(growth(run.results, kind, name, figure)) for figure in (time_us, cpu_us))
+            if times:
+                line = [_number(figures.get(count)) for count in (1_000, 10_000, 100_000) for figures in (times, cpu)]
+                lines.append([what, name, *line])
+    heads = [f"{what}{count}" for count in ("1,000", "10,000", "100,000") for what in ("", "CPU ")]
+    return _table(("", "server", *heads), lines, left=2) if lines else ""
+
+
+def _absences(run: Run) -> str:
+    """One line for each server and reason."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row, rounds in run.results.items():
+        for name in run.versions:
+            if reason := absence(rounds, name):
+                rows.setdefault((name, reason), []).append(f"`{row}`")
+    lines = [(name, reason.replace("|", "\\|"), " ".join(names)) for (name, reason), names in rows.items()]
+    lines += [(name, reason, "all") for name, reason in run.skipped.items()]
+    return _table(("server", "why", "rows"), lines, left=3) if lines else ""
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns as wide as their widest cell; the first ones to the left, the others to the right."""
+    widths = [max(3, *map(len, column)) for column in zip(heads, *lines, strict=True)]
+    rules = ["-" * width if index < left else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    rows = [
+        [
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in (heads, *lines)
+    ]
+    rows.insert(1, rules)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def _align(table: Sequence[Sequence[str]], groups: Sequence[int]) -> list[str]:
-    """Columns as wide as their widest cell; above the first line the headings, each over its group."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    begin, heading = 1, " " * widths[0]
-    for count, text in zip(groups, HEADINGS, strict=True):
-        last = begin + count - 1
-        missing = len(text) - sum(widths[begin : begin + count]) - 2 * (count - 1)
-        widths[last] += max(missing, 0)
-        heading += "  " + text.ljust(sum(widths[begin : begin + count]) + 2 * (count - 1))
-        begin += count
-    lines = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in table
-    ]
-    return [text.rstrip() for text in (heading, *lines)]
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 # Raw figures ----------------------------------------------------------------------------------------------------
 
 
-def as_json(results: Mapping[str, Sequence[Round]], versions: Mapping[str, str]) -> dict[str, object]:
+def as_json(run: Run) -> dict[str, object]:
     """Every sample, for comparing runs."""
     return {
-        "command": sys.argv[1:],
+        "command": run.command,
+        "moment": run.moment.isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
+        "processor": _processor(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "versions": dict(versions),
+        "versions": dict(run.versions),
+        "skipped": dict(run.skipped),
+        "rounds": run.rounds,
+        "seconds": run.seconds,
+        "stopped": run.stopped,
         "rows": {
             row: [{server: asdict(sample) for server, sample in one.items()} for one in rounds]
-            for row, rounds in results.items()
+            for row, rounds in run.results.items()
         },
     }

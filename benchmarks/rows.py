@@ -1,172 +1,33 @@
-"""What is measured, row by row."""
+"""What is measured: the table of rows.  A name says what is done, how much at a time, and how it is protected."""
 
-import os
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
+from itertools import pairwise
 from typing import Final
 
-from benchmarks.load import Memory, Operation, Protection, Request, Sample, connections, idle_connections, pipelined
+from benchmarks import operations as op
+from benchmarks.burst import Prepare, pipelined
+from benchmarks.cold import cool
+from benchmarks.connects import come_and_go
+from benchmarks.fleet import Script, fleet
+from benchmarks.gang import Task
+from benchmarks.holding import hold_connections, hold_leases, hold_locks, hold_opens
+from benchmarks.logon import Protection
+from benchmarks.office import office
+from benchmarks.sample import Absent, Sample, Share
 from benchmarks.servers import Server
-from smbport.testing.client import Client, FileId
-from smbport.wire.constants import (
-    Access,
-    Command,
-    CreateDisposition,
-    CreateOption,
-    FileInfo,
-    InfoType,
-    QueryDirectoryFlag,
-    ShareAccess,
-)
-from smbport.wire.create import CreateRequest, pack_create_request
-from smbport.wire.directory import QueryDirectoryRequest, pack_query_directory_request
-from smbport.wire.echo import EchoRequest
-from smbport.wire.file import CloseRequest, ReadRequest, WriteRequest, pack_read_request, pack_write_request
-from smbport.wire.info import QueryInfoRequest, pack_query_info_request
-from smbport.wire.status import Status, StatusError
+from benchmarks.share import directory
+from benchmarks.torture import run_torture
 
-__all__ = ["ROWS", "Row", "populate"]
+__all__ = ["ROWS", "Row"]
 
-SMALL: Final = 4 << 10
-LARGE: Final = 1 << 20
-FILE_SIZE: Final = 64 << 20  # stays in the page cache
-FILE: Final = "data.bin"
-DIRECTORY: Final = "directory"
-ENTRIES: Final = 1000
-LISTING_SIZE: Final = 64 << 10  # bytes asked for at a time, as many clients do
-CREDIT: Final = 64 << 10  # bytes that one credit pays for
-RELATED: Final = (1 << 64) - 1  # the file of the request before
-SEED: Final = 1  # both servers get the same offsets
+Tasks = Callable[[Server, float, int], Sequence[Task]]  # a server, seconds, and how many processes there are
+Foreign = Callable[[Server, float], Sample | Absent]
 
-
-def populate(client: Client, tree_id: int) -> None:
-    """Make what the rows work on, through the server, so that each file has what its server keeps with it."""
-    file = client.create(tree_id, FILE, access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE)
-    for offset in range(0, FILE_SIZE, LARGE):
-        client.write(file, offset, os.urandom(LARGE))
-    client.close(file)
-    for name in [DIRECTORY, *map(_entry, range(ENTRIES))]:
-        options = CreateOption.DIRECTORY_FILE if name == DIRECTORY else CreateOption.NON_DIRECTORY_FILE
-        disposition = CreateDisposition.CREATE
-        client.close(client.create(tree_id, name, access=Access.GENERIC_ALL, disposition=disposition, options=options))
-
-
-def _entry(index: int) -> str:
-    return f"{DIRECTORY}\\entry {index:04}.txt"
-
-
-# Operations: each gets a client and a tree id, opens what it needs, and returns what makes the next operation.
-
-Make = Callable[[], Operation]
-
-
-def echo(client: Client, tree_id: int) -> Make:
-    """ECHO."""
-    frames = [[Request(Command.ECHO, EchoRequest().pack())]]
-    return lambda: frames
-
-
-def open_close(client: Client, tree_id: int) -> Make:
-    """CREATE and CLOSE of an existing file, as a compound."""
-    frames = [[_create(_entry(ENTRIES // 2), Access.FILE_GENERIC_READ), _close()]]
-    return lambda: frames
-
-
-def stat(client: Client, tree_id: int) -> Make:
-    """CREATE, QUERY_INFO and CLOSE, as a compound: what clients do to look at a file."""
-    query = QueryInfoRequest(
-        info_type=InfoType.FILE, file_info_class=FileInfo.ALL, output_buffer_length=1024, file_id_persistent=RELATED,
-        file_id_volatile=RELATED,
-    )  # fmt: skip
-    create = _create(_entry(ENTRIES // 2), Access.READ_ATTRIBUTES | Access.SYNCHRONIZE)
-    frames = [[create, Request(Command.QUERY_INFO, pack_query_info_request(query), related=True), _close()]]
-    return lambda: frames
-
-
-def read_small(client: Client, tree_id: int) -> Make:
-    """READ of 4 KiB anywhere."""
-    file = client.create(tree_id, FILE)
-    offsets = random.Random(SEED)
-    return lambda: [[_read(file, offsets.randrange(0, FILE_SIZE, SMALL), SMALL)]]
-
-
-def write_small(client: Client, tree_id: int) -> Make:
-    """WRITE of 4 KiB anywhere."""
-    file = client.create(tree_id, FILE, access=Access.GENERIC_ALL)
-    offsets = random.Random(SEED)
-    data = os.urandom(SMALL)
-    return lambda: [[_write(file, offsets.randrange(0, FILE_SIZE, SMALL), data)]]
-
-
-def read_large(client: Client, tree_id: int) -> Make:
-    """READ of 1 MiB, one after the other."""
-    file = client.create(tree_id, FILE)
-    offsets = cycle(range(0, FILE_SIZE, LARGE))
-    return lambda: [[_read(file, next(offsets), LARGE)]]
-
-
-def write_large(client: Client, tree_id: int) -> Make:
-    """WRITE of 1 MiB, one after the other."""
-    file = client.create(tree_id, FILE, access=Access.GENERIC_ALL)
-    offsets = cycle(range(0, FILE_SIZE, LARGE))
-    data = os.urandom(LARGE)
-    return lambda: [[_write(file, next(offsets), data)]]
-
-
-def list_directory(client: Client, tree_id: int) -> Make:
-    """QUERY_DIRECTORY from the start until NO_MORE_FILES."""
-    directory = client.create(tree_id, DIRECTORY)
-    calls = 1
-    try:
-        while True:
-            client.query_directory(directory, length=LISTING_SIZE)
-            calls += 1
-    except StatusError as end:
-        if end.status != Status.NO_MORE_FILES:
-            raise
-    first, further = _list(directory, QueryDirectoryFlag.RESTART_SCANS), _list(directory, 0)
-    frames = [[first], *([further] for _ in range(calls - 1))]
-    return lambda: frames
-
-
-def _create(name: str, access: int) -> Request:
-    create = CreateRequest(
-        requested_oplock_level=0, impersonation_level=2, desired_access=access, file_attributes=0,
-        share_access=ShareAccess.READ | ShareAccess.WRITE | ShareAccess.DELETE,
-        create_disposition=CreateDisposition.OPEN, create_options=0,
-    )  # fmt: skip
-    return Request(Command.CREATE, pack_create_request(create, name))
-
-
-def _close() -> Request:
-    close = CloseRequest(file_id_persistent=RELATED, file_id_volatile=RELATED)
-    return Request(Command.CLOSE, close.pack(), related=True)
-
-
-def _read(file: FileId, offset: int, length: int) -> Request:
-    read = ReadRequest(
-        length=length, offset=offset, file_id_persistent=file.persistent, file_id_volatile=file.volatile
-    )  # fmt: skip
-    return Request(Command.READ, pack_read_request(read), charge=-(-length // CREDIT))
-
-
-def _write(file: FileId, offset: int, data: bytes) -> Request:
-    write = WriteRequest(offset=offset, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
-    return Request(Command.WRITE, pack_write_request(write, data), charge=-(-len(data) // CREDIT))
-
-
-def _list(directory: FileId, flags: int) -> Request:
-    query = QueryDirectoryRequest(
-        file_information_class=FileInfo.ID_BOTH_DIRECTORY, flags=flags, file_id_persistent=directory.persistent,
-        file_id_volatile=directory.volatile, output_buffer_length=LISTING_SIZE,
-    )  # fmt: skip
-    return Request(Command.QUERY_DIRECTORY, pack_query_directory_request(query, "*"), charge=LISTING_SIZE // CREDIT)
-
-
-# The table ------------------------------------------------------------------------------------------------------
+SMALL, MIDDLE, LARGE = 4 << 10, 64 << 10, 1 << 20
+PROTECTIONS: Final[tuple[Protection, ...]] = ("plain", "gmac", "cmac", "hmac", "gcm", "ccm")
+SIZES: Final = (1_000, 10_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,34 +35,130 @@ class Row:
     """One line of the report."""
 
     name: str
-    measure: Callable[[Server, float], Sample | Memory]  # a function of a module: it runs in another process
-    fresh: bool = False  # on a server of its own, where no other row has left memory to be used again
+    tasks: Tasks | None = None  # made of functions of modules, for they run in other processes
+    foreign: Foreign | None = None  # or a load that is not ours
+    needs: tuple[str, ...] = ()  # what must be on the share
+    items: int = 1  # that one operation works on
+    held: int = 0  # what is held at the end of the measurement: its memory is taken, of a server started for that
+    files: int = 0  # that a server with a file system below must be able to have open
+    rounds: int = 99  # at most, because it takes long
+    ends: bool = False  # the processes that the server starts for it end with it, and then they count
 
 
-def _rows(
-    name: str, prepare: Callable[[Client, int], Make], protections: tuple[Protection, ...], *, depths: tuple[int, ...],
-    burst: int,
+def _alone(server: Server, seconds: float, processes: int, *, task: Callable[..., Share]) -> list[Task]:
+    """One process does it."""
+    return [partial(task, server=server, seconds=seconds)]
+
+
+def _bursts(
+    name: str, prepare: Prepare, depths: Sequence[int], protections: Sequence[Protection], burst: int, need: str = "",
+    items: int = 1,
 ) -> list[Row]:  # fmt: skip
     """NAME/DEPTH/PROTECTION, one for each of both."""
     return [
         Row(
             f"{name}/{depth}/{protection}",
-            partial(pipelined, prepare=prepare, depth=depth, protection=protection, burst=burst),
+            partial(
+                _alone,
+                task=partial(pipelined, prepare=prepare, depth=depth, protection=protection, burst=burst),
+            ),
+            needs=(need,) if need else (),
+            items=items,
         )
         for protection in protections
         for depth in depths
     ]
 
 
+def _cold(depth: int) -> Row:
+    prepare = partial(op.read_anywhere, size=MIDDLE)
+    task = partial(pipelined, prepare=prepare, depth=depth, protection="plain", burst=512, before=cool)
+    return Row(f"cold-read-64k/{depth}/plain", partial(_alone, task=task), needs=("data",))
+
+
+def _listing(entries: int, protections: Sequence[Protection]) -> list[Row]:
+    burst = max(20_000 // entries, 1)
+    prepare, need = partial(op.list_directory, entries=entries), directory(entries)
+    return _bursts(f"list-{entries}", prepare, (1,), protections, burst, need, items=entries)
+
+
+def _creating(entries: int, depths: Sequence[int]) -> list[Row]:
+    prepare = partial(op.create_among, entries=entries)
+    return _bursts(f"creates-{entries}", prepare, depths, ("plain",), 100, directory(entries))
+
+
+def _spread(server: Server, seconds: float, processes: int, *, count: int, script: Script) -> list[Task]:
+    """Connections, dealt to all processes."""
+    return [
+        partial(fleet, server=server, seconds=seconds, numbers=numbers, script=script)
+        for numbers in _deal(count, processes)
+    ]
+
+
+def _connects(server: Server, seconds: float, processes: int, *, count: int) -> list[Task]:
+    return [partial(come_and_go, server=server, seconds=seconds) for _ in range(min(count, processes))]
+
+
+def _idle(server: Server, _: float, processes: int, *, count: int) -> list[Task]:
+    return [partial(hold_connections, server=server, count=len(numbers)) for numbers in _deal(count, processes)]
+
+
+def _leases(server: Server, _: float, processes: int, *, count: int) -> list[Task]:
+    return [
+        partial(hold_leases, server=server, numbers=numbers, entries=SIZES[0]) for numbers in _deal(count, processes)
+    ]
+
+
+def _holding(server: Server, _: float, processes: int, *, task: Callable[..., Share], count: int) -> list[Task]:
+    return [partial(task, server=server, count=count)]
+
+
+def _deal(count: int, processes: int) -> list[range]:
+    """Numbers below `count`, in so many parts of about the same size, none of them empty."""
+    edges = [count * part // processes for part in range(processes + 1)]
+    return [range(begin, end) for begin, end in pairwise(edges) if begin < end]
+
+
+def _torture(name: str, leaf: str, counted: str, connections: int, depth: int) -> Row:
+    run = partial(run_torture, leaf=leaf, counted=counted, connections=connections, depth=depth)
+    return Row(f"torture-{name}/{connections}x{depth}", foreign=run)
+
+
 ROWS: Final = (
-    *_rows("echo", echo, ("plain", "signed"), depths=(1, 32), burst=2000),
-    *_rows("open-close", open_close, ("plain", "signed"), depths=(1, 16), burst=500),
-    *_rows("stat", stat, ("plain", "signed"), depths=(1,), burst=500),
-    *_rows("read-4k", read_small, ("plain", "signed"), depths=(1, 16), burst=1000),
-    *_rows("write-4k", write_small, ("plain", "signed"), depths=(1, 16), burst=1000),
-    *_rows("read-1m", read_large, ("plain", "signed", "sealed"), depths=(4,), burst=64),
-    *_rows("write-1m", write_large, ("plain", "signed", "sealed"), depths=(4,), burst=64),
-    *_rows("list-1000", list_directory, ("plain", "signed"), depths=(1,), burst=20),
-    Row("connect", connections),
-    Row("idle-memory", idle_connections, fresh=True),
-)
+    *_bursts("echo", op.echo, (1, 16), ("plain", "gmac"), 2000),
+    *_bursts("open-close", op.open_close, (1, 16), ("plain", "gmac"), 500, directory(SIZES[0])),
+    *_bursts("stat", op.stat, (1,), ("plain", "gmac"), 500, directory(SIZES[0])),
+    *_bursts("create-write-delete", op.create_write_delete, (1,), ("plain",), 200),
+    *_creating(SIZES[0], (1, 16)),
+    *_creating(SIZES[1], (1, 16)),
+    *_creating(SIZES[2], (1,)),
+    *_bursts("write-flush", op.write_flush, (1,), ("plain",), 20, "data"),
+    *_listing(SIZES[0], ("plain", "gmac")),
+    *_listing(SIZES[1], ("plain",)),
+    *_listing(SIZES[2], ("plain",)),
+    *_bursts("read-4k", partial(op.read_anywhere, size=SMALL), (1, 16, 64), ("plain",), 1000, "data"),
+    *_bursts("read-4k", partial(op.read_anywhere, size=SMALL), (16,), ("gmac",), 1000, "data"),
+    *_bursts("write-4k", partial(op.write_anywhere, size=SMALL), (1, 16, 64), ("plain",), 1000, "data"),
+    *_bursts("write-4k", partial(op.write_anywhere, size=SMALL), (16,), ("gmac",), 1000, "data"),
+    *_bursts("read-64k", partial(op.read_onwards, size=MIDDLE), (8,), PROTECTIONS, 512, "data"),
+    *_bursts("write-64k", partial(op.write_onwards, size=MIDDLE), (8,), PROTECTIONS, 256, "data"),
+    *_bursts("read-1m", partial(op.read_onwards, size=LARGE), (4,), PROTECTIONS, 64, "data"),
+    *_bursts("write-1m", partial(op.write_onwards, size=LARGE), (4,), PROTECTIONS, 64, "data"),
+    _cold(1),
+    _cold(16),
+    *(Row(f"many-{count}", partial(_spread, count=count, script=op.read_in_script), needs=("data",))
+      for count in (16, 100, 1000)),
+    *(Row(f"office/{count}", partial(_spread, count=count, script=office), needs=("office",)) for count in (1, 8)),
+    *(Row(f"connect/{count}", partial(_connects, count=count), ends=True) for count in (1, 2)),
+    *(Row(f"idle-{count}", partial(_idle, count=count), held=count, rounds=2 if count < 5000 else 1)
+      for count in (100, 1000, 5000)),
+    *(Row(f"opens-{count}", partial(_holding, task=hold_opens, count=count), needs=(directory(count),), held=count,
+          files=count, rounds=1 if count > 10_000 else 3) for count in SIZES),
+    *(Row(f"locks-{count}", partial(_holding, task=hold_locks, count=count), needs=("data",), held=count,
+          rounds=1 if count > 10_000 else 3) for count in SIZES),
+    Row("leases-1000", partial(_leases, count=1000), needs=(directory(SIZES[0]),), held=1000, rounds=2),
+    _torture("echo", "echo", "echo", 1, 16),
+    _torture("read-4k", "read", "read", 1, 16),
+    _torture("open-close", "path-contention-shared", "open", 1, 1),
+    _torture("session-setup", "session-setup", "setup", 1, 4),
+)  # fmt: skip

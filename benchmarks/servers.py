@@ -1,7 +1,10 @@
-"""The servers under test: started with equal settings on directories of their own, watched from outside."""
+"""The servers under test: started with equal settings on directories of their own."""
 
 import getpass
+import importlib.util
 import os
+import re
+import resource
 import secrets
 import shutil
 import signal
@@ -9,25 +12,33 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SERVERS", "Server", "ServerError", "cpu_seconds", "other_cpu_seconds", "proportional_kib", "settle"]
+from smbport.wire.constants import Dialect
+
+__all__ = [
+    "IMPACKET_LACKS", "PLATFORMS", "PLATFORM_LACKS", "SERVERS", "Server", "ServerError", "Start", "allow_files",
+    "starter",
+]  # fmt: skip
 
 HOST: Final = "127.0.0.1"
 SHARE: Final = "bench"
 START_TIMEOUT_S: Final = 30
-STOP_TIMEOUT_S: Final = 20
+STOP_TIMEOUT_S: Final = 60
 ORPHANS_TIMEOUT_S: Final = 3
 POLL_S: Final = 0.02
-TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+PLATFORMS: Final = ("linux", "posix", "memory")  # those of smbport that are measured here
 
 
 class ServerError(Exception):
-    """A server cannot be had; the text says why."""
+    """A server cannot be had; the first line says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +51,18 @@ class Server:
     pid: int
     user: str
     password: str
+    path: Path | None  # of the share, if it is in a file system
+    dialect: int = Dialect.SMB_3_1_1
+    lacks: Mapping[str, str] = field(default_factory=dict)  # globs of rows, and why this server has none of them
     host: str = HOST
     share: str = SHARE
 
 
-# Starting and stopping ------------------------------------------------------------------------------------------
+# Gets a directory to keep everything in, and the path to share, which without it is a new one below the directory.
+Start = Callable[[Path, Path | None], AbstractContextManager[Server]]
+
+
+# Settings -------------------------------------------------------------------------------------------------------
 
 SMBPORT_SETTINGS: Final = """\
 [server]
@@ -52,10 +70,16 @@ listen = ["{host}:{port}"]
 signing = "offered"
 log = "warning"
 [limits]
-connections_per_address = 1024
+connections = 8192
+connections_per_address = 8192
+unauthenticated_per_address = 128
+sessions = 8192
+opens = 131072
+opens_per_session = 131072
+locks_per_open = 131072
+locks_per_file = 131072
 [share.{share}]
 path = "{path}"
-run_as = "server"
 """
 
 SAMBA_SETTINGS: Final = """\
@@ -79,67 +103,124 @@ printing = bsd
 printcap name = /dev/null
 disable spoolss = yes
 usershare path =
-server multi channel support = no
-smb2 leases = no
-oplocks = no
-level2 oplocks = no
-kernel oplocks = no
-durable handles = no
-ea support = yes
-store dos attributes = yes
+max open files = 131072
+posix locking = no
+strict sync = yes
+sync always = no
 [{share}]
 path = {path}
 read only = no
 """
 
 
+PLATFORM_LACKS: Final = {
+    "memory": {"cold-*": "it has no disk"},
+    "posix": {"leases-*": "it cannot watch what others change, and grants no leases that would go stale"},
+}
+
+
+# Starting -------------------------------------------------------------------------------------------------------
+
+
 @contextmanager
-def smbport(directory: Path) -> Iterator[Server]:
-    """This checkout's server on the port to Linux."""
-    version = _output([sys.executable, "-m", "smbport", "--version"]).split()[-1]
-    server_directory, port, user, password = (
-        directory / "smbport",
-        _free_port(),
-        getpass.getuser(),
-        secrets.token_hex(8),
-    )
-    share = server_directory / "share"
-    share.mkdir(parents=True)
-    settings = server_directory / "smbport.toml"
+def smbport(directory: Path, path: Path | None = None, platform: str = "linux") -> Iterator[Server]:
+    """This checkout's server."""
+    number = _output([sys.executable, "-m", "smbport", "--version"]).removeprefix("smbport").strip()
+    name = "smbport" if platform == "linux" else f"smbport/{platform}"
+    home, port, user, password = _home(directory, name), _free_port(), getpass.getuser(), secrets.token_hex(8)
+    share, settings = path or _share(home), home / "smbport.toml"
     settings.write_text(SMBPORT_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share))
-    command = [sys.executable, "-m", "smbport", "serve", "--config", str(settings), "--platform", "linux"]
-    with _running([*command, "--user", user], server_directory / "output", port, password + "\n") as pid:
-        yield Server("smbport", version, port, pid, user, password)
+    command = [sys.executable, "-m", "smbport", "serve", "--config", str(settings), "--platform", platform]
+    with _running([*command, "--user", user], home / "output", port, password + "\n") as pid:
+        shown = None if platform == "memory" else share
+        yield Server(name, number, port, pid, user, password, shown, lacks=PLATFORM_LACKS.get(platform, {}))
 
 
 @contextmanager
-def samba(directory: Path) -> Iterator[Server]:
+def samba(directory: Path, path: Path | None = None) -> Iterator[Server]:
     """The installed smbd, with everything it keeps in `directory`."""
     smbd = shutil.which("smbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/samba/sbin")
     if smbd is None or shutil.which("pdbedit") is None:
-        raise ServerError("Samba's smbd and pdbedit are not installed; `--servers smbport` does without")
+        raise ServerError("Samba's smbd and pdbedit are not installed")
     if os.geteuid():
-        raise ServerError("smbd must be started by root; `--servers smbport` does without")
-    version = _output([smbd, "--version"]).split()[-1]
-    server_directory, port, user, password = directory / "samba", _free_port(), getpass.getuser(), secrets.token_hex(8)
-    share, state = server_directory / "share", server_directory / "state"
-    share.mkdir(parents=True)
+        raise ServerError("smbd must be started by root")
+    number = _output([smbd, "--version"]).split()[-1]
+    home, port, user, password = _home(directory, "smbd"), _free_port(), getpass.getuser(), secrets.token_hex(8)
+    share, state, settings = path or _share(home), home / "state", home / "smb.conf"
     state.mkdir()
-    settings = server_directory / "smb.conf"
     settings.write_text(SAMBA_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share, state=state))
     _output(["pdbedit", "-s", str(settings), "-a", "-t", "-u", user], input=f"{password}\n{password}\n")
     command = [smbd, "--foreground", "--no-process-group", "-s", str(settings)]
-    with _running(command, server_directory / "output", port, "") as pid:
-        yield Server("Samba", version, port, pid, user, password)
+    with _running(command, home / "output", port, "") as pid:
+        yield Server("smbd", number, port, pid, user, password, share)
 
 
-SERVERS: Final[dict[str, Callable[[Path], AbstractContextManager[Server]]]] = {"smbport": smbport, "samba": samba}
+OLD_DIALECT: Final = "it speaks dialect 2.0.2 only, which does not have that"
+IMPACKET_LACKS: Final = {
+    "*/gmac": OLD_DIALECT,
+    "*/cmac": OLD_DIALECT,
+    "*/gcm": OLD_DIALECT,
+    "*/ccm": OLD_DIALECT,
+    "*-1m/*": "it reads and writes 64 KiB at a time",
+    "leases-*": OLD_DIALECT,
+    "locks-*": "it answers LOCK with success and locks nothing",
+    "list-10000/*": "it reads the directory anew for each 64 KiB: the time grows with the square",
+    "list-100000/*": "it reads the directory anew for each 64 KiB: the time grows with the square",
+    "torture-*": "smbtorture's benchmarks need a newer dialect",
+}
+
+
+@contextmanager
+def impacket(directory: Path, path: Path | None = None) -> Iterator[Server]:
+    """impacket's smbserver, as it is installed for this interpreter."""
+    if importlib.util.find_spec("impacket") is None:
+        raise ServerError(f"impacket is not installed for {sys.executable}")
+    home, port, user, password = _home(directory, "impacket"), _free_port(), getpass.getuser(), secrets.token_hex(8)
+    share = path or _share(home)
+    command = [sys.executable, "-m", "benchmarks.impacket_server", str(port), SHARE, str(share), user]
+    with _running(command, home / "output", port, password + "\n") as pid:
+        yield Server(
+            "impacket", version("impacket"), port, pid, user, password, share,
+            dialect=Dialect.SMB_2_0_2, lacks=IMPACKET_LACKS,
+        )  # fmt: skip
+
+
+SERVERS: Final[dict[str, Start]] = {"smbport": smbport, "smbd": samba, "impacket": impacket}
+
+
+def starter(name: str) -> Start:
+    """What starts the server that the report calls so."""
+    if name in SERVERS:
+        return SERVERS[name]
+    return partial(smbport, platform=name.removeprefix("smbport/"))
+
+
+def allow_files() -> int:
+    """Let this process and the servers have as many files open as the system allows; returns how many that is."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+# Processes ------------------------------------------------------------------------------------------------------
+
+
+def _home(directory: Path, name: str) -> Path:
+    home = directory / re.sub(r"\W", "-", name)
+    home.mkdir()
+    return home
+
+
+def _share(home: Path) -> Path:
+    share = home / "share"
+    share.mkdir()
+    return share
 
 
 def _output(command: Sequence[str], input: str = "") -> str:
     done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ServerError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        raise ServerError(f"{command[0]} fails\n{done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
 
@@ -194,64 +275,7 @@ def _wait_for_port(process: subprocess.Popen[bytes], log: Path, port: int) -> No
             socket.create_connection((HOST, port)).close()
         except ConnectionRefusedError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise ServerError(f"{process.args!r} does not start:\n{log.read_text()}") from None
+                raise ServerError(f"it does not start\n{log.read_text()}") from None
             time.sleep(POLL_S)
         else:
             return
-
-
-# Watching -------------------------------------------------------------------------------------------------------
-
-
-def _status(pid: int | str) -> tuple[int, list[int]]:
-    """Parent, and ticks of CPU: own user and system, those of children that were waited for.  proc_pid_stat(5)"""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[1]), [int(field) for field in fields[11:15]]
-
-
-def _tree(pid: int) -> dict[int, list[int]]:
-    """Ticks of a process and all its descendants, by process id."""
-    found: dict[int, tuple[int, list[int]]] = {}
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            found[int(name)] = _status(name)
-    tree = {pid}
-    grown = True
-    while grown:
-        more = {child for child, (parent, _) in found.items() if parent in tree} - tree
-        tree |= more
-        grown = bool(more)
-    return {member: found[member][1] for member in tree}
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its descendants, dead or alive."""
-    return sum(map(sum, _tree(pid).values())) / TICKS_PER_S
-
-
-def other_cpu_seconds(*pids: int) -> float:
-    """CPU time that this machine has spent on anything but these processes and their descendants.  proc_stat(5)"""
-    user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(
-        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
-    )
-    busy = user + nice + system + interrupts + soft_interrupts + stolen
-    return busy / TICKS_PER_S - sum(map(cpu_seconds, pids))
-
-
-def proportional_kib(pid: int) -> int:
-    """Memory of a process and all its descendants, with shared pages counted once (PSS).  proc_pid_smaps(5)"""
-    total = 0
-    for member in _tree(pid):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-            for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-    return total
-
-
-def settle(pid: int, processes: int, timeout_s: float = 10) -> int:
-    """Wait until a server has at most so many processes; returns how many it has."""
-    deadline = time.monotonic() + timeout_s
-    while len(_tree(pid)) > processes and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    return len(_tree(pid))

@@ -1,4 +1,4 @@
-"""The benchmark as a whole: both servers start, answer, are measured and end."""
+"""The benchmark as a whole: the servers start, answer, are measured and end."""
 
 import json
 import os
@@ -21,22 +21,31 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.interop
 @pytest.mark.skipif(shutil.which("smbd", path="/usr/sbin:/usr/bin") is None, reason="needs smbd")
 @pytest.mark.skipif(os.geteuid() != 0, reason="smbd needs root")
-def test_quick_run_measures_both_servers(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
+def test_quick_run_measures_all_servers(tmp_path: Path) -> None:
+    pytest.importorskip("impacket")
     # A short path of its own: smbd makes sockets below it, whose names have room for 107 bytes.
     with tempfile.TemporaryDirectory(prefix="b") as directory:
-        done = run("--quick", "--rows", "echo*", "--directory", directory, "--json", figures)
+        done = run(
+            "--quick", "--rows", "echo/16/*,many-16,idle-100", "--directory", directory, "--output", tmp_path,
+            "--platform", "memory",
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert not os.listdir(directory), "the servers left their directories"
-    rows = json.loads(figures.read_text())["rows"]
-    assert list(rows) == ["echo/1/plain", "echo/32/plain", "echo/1/signed", "echo/32/signed"]
-    for rounds in rows.values():
-        assert [list(one) for one in rounds] == [["smbport", "Samba"]]
-        assert all(sample["operations"] > 0 for sample in rounds[0].values())
-    assert "echo/32/signed" in done.stdout
+    rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+    assert list(rows) == ["echo/16/plain", "echo/16/gmac", "many-16", "idle-100"]
+    for row, rounds in rows.items():
+        assert [list(one) for one in rounds] == [["smbport", "smbd", "impacket", "smbport/memory"]]
+        for name, sample in rounds[0].items():
+            assert ("reason" in sample) == ((row, name) == ("echo/16/gmac", "impacket")), sample
+    assert "`echo/16/gmac`" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "ratios.svg").exists()
 
 
 def test_unknown_rows_are_refused() -> None:
     done = run("--rows", "no such row")
     assert done.returncode == 2
     assert "echo/1/plain" in done.stderr
+
+
+def test_rows_are_listed() -> None:
+    assert run("--list", "--rows", "echo/*/plain").stdout.split() == ["echo/1/plain", "echo/16/plain"]

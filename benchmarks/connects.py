@@ -1,0 +1,37 @@
+"""Connections that come and go."""
+
+import socket
+import time
+from typing import Final
+
+from benchmarks.gang import Gate
+from benchmarks.logon import log_on
+from benchmarks.sample import Clock, Share
+from benchmarks.servers import Server
+
+__all__ = ["come_and_go"]
+
+WARM_UP: Final = 3
+
+
+def come_and_go(gate: Gate, server: Server, seconds: float) -> Share:
+    """Connect, log on, connect to the share, hang up and wait until the server has done so too; again and again."""
+    clock = Clock()
+    latencies_ns: list[int] = []
+    for _ in range(WARM_UP):
+        _come_and_go(server)
+    gate()
+    while clock.elapsed_s < seconds:
+        with clock:
+            begun_ns = time.perf_counter_ns()
+            _come_and_go(server)
+            latencies_ns.append(time.perf_counter_ns() - begun_ns)
+    gate()
+    return Share(len(latencies_ns), clock.elapsed_s, clock.cpu_s, latencies_ns)
+
+
+def _come_and_go(server: Server) -> None:
+    connection = log_on(server)
+    connection.sock.shutdown(socket.SHUT_WR)
+    connection.sock.recv(1)
+    connection.close()
