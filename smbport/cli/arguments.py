@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from smbport import __version__
 from smbport.cli.reports import check_config, platforms, selftest, status
 from smbport.cli.serve import OTHER_PORT, STANDARD_PORT, serve
 from smbport.cli.users import user
+from smbport.cli.version import version_text
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -21,7 +21,7 @@ def new_parser() -> argparse.ArgumentParser:
         description="An SMB 2.0.2 - 3.1.1 file server.",
         epilog="First steps:  smbport serve --share data=/srv/data   (makes a user for this run and prints it)",
     )
-    parser.add_argument("--version", action="version", version=f"smbport {__version__}")
+    parser.add_argument("--version", action="version", version=version_text())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_user(commands)

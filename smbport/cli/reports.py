@@ -7,8 +7,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from smbport import __version__
 from smbport.cli.refusal import Refusal
+from smbport.cli.version import version_text
 
 if TYPE_CHECKING:
     from smbport.config import Configuration
@@ -53,7 +53,7 @@ def _examine(platform: "Platform", directory: str) -> int:
     from smbport.testing.kit import CHECKS, Report, examine
 
     where, account = os.uname(), platform.account
-    print(f"smbport {__version__}, port {platform.name}, Python {system.python_version()}")
+    print(f"{version_text()}, port {platform.name}, Python {system.python_version()}")
     print(f"{where.sysname} {where.release} {where.machine}, uid {account.uid}, in {directory}")
     volume = platform.open_volume(directory)
     print(f"file system: {volume.features.file_system}\n")

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from smbport import __version__
 from smbport.cli.refusal import Refusal
 from smbport.cli.users import ask_password
+from smbport.cli.version import version_text
 
 if TYPE_CHECKING:
     from smbport.config import Configuration
@@ -198,7 +198,7 @@ def _greet(run: Run, addresses: "Sequence[tuple[str, int]]") -> None:
     settings = run.configuration.settings
     port = addresses[0][1]
     where = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
-    print(f"smbport {__version__} serves on {where} (platform {run.platform.name})")
+    print(f"{version_text()} serves on {where} (platform {run.platform.name})")
     for share in settings.shares:
         print(f"  {share.name:<16} {share.path}{' (read-only)' if share.read_only else ''}")
     user = run.made_up[0] if run.made_up else run.only_user or "USER"

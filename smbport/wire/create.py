@@ -1,4 +1,4 @@
-"""CREATE.  Its contexts are in create_contexts.py.  [MS-SMB2] 2.2.13, 2.2.14"""
+"""CREATE.  Its contexts are in create_contexts.py, packed responses in create_response.py.  [MS-SMB2] 2.2.13, 2.2.14"""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -8,9 +8,7 @@ from smbport.wire.header import HEADER_SIZE
 from smbport.wire.record import U8, U16, U32, U64, BadStructure, Buffer, Pad1, Pad4, Pad8, Record, field, record
 from smbport.wire.text import decode_utf16, encode_utf16
 
-__all__ = [
-    "CreateRequest", "CreateResponse", "create_contexts", "create_name", "pack_create_request", "pack_create_response",
-]  # fmt: skip
+__all__ = ["CreateRequest", "CreateResponse", "create_contexts", "create_name", "pack_create_request"]
 
 
 @record(structure_size=57)
@@ -83,13 +81,3 @@ def pack_create_request(request: CreateRequest, name: str, contexts: Sequence[tu
         request.create_contexts_length = len(chain)
         buffer += chain
     return request.pack() + buffer
-
-
-def pack_create_response(response: CreateResponse, contexts: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
-    """The body.  Sets the offset and the length in `response`."""
-    if not contexts:
-        return response.pack()
-    chain = pack_create_contexts(contexts)
-    response.create_contexts_offset = HEADER_SIZE + response.SIZE
-    response.create_contexts_length = len(chain)
-    return response.pack() + chain

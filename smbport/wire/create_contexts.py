@@ -1,7 +1,7 @@
 """Create contexts: the list, and the data of each kind.  [MS-SMB2] 2.2.13.2, 2.2.14.2
 
 Extended attributes and security descriptors are structures of their own ([MS-FSCC] 2.4.15, [MS-DTYP] 2.4.6);
-AAPL's data stays as it is.  A request without data (QFid, MxAc, the durable response's reply) has no record.
+AAPL's is in aapl.py.  A request without data (QFid, MxAc, the durable response's reply) has no record.
 """
 
 from collections.abc import Sequence
@@ -252,7 +252,7 @@ class PosixCreateResponse(Record):
 
     number_of_links: U32
     reparse_tag: U32
-    mode: U32
+    mode: U32  # with the type of the file, as in wire/posix.py
 
 
 def parse_lease(data: Buffer) -> LeaseContext | LeaseContextV2:

@@ -1,4 +1,4 @@
-"""Reparse points, of which symbolic links are the kind that this server knows.  [MS-FSCC] 2.1.2"""
+"""Reparse points: symbolic links, and the special files of POSIX systems.  [MS-FSCC] 2.1.2"""
 
 from typing import ClassVar, Final, NamedTuple
 
@@ -6,8 +6,8 @@ from smbport.wire.record import U16, U32, BadStructure, Buffer, Pad2, Record, fi
 from smbport.wire.text import decode_utf16, encode_utf16
 
 __all__ = [
-    "ReparseDataHeader", "ReparseTag", "SymbolicLink", "SymlinkFlag", "SymlinkReparseData", "pack_symbolic_link",
-    "parse_reparse_data", "parse_symbolic_link",
+    "NfsType", "ReparseDataHeader", "ReparseTag", "SymbolicLink", "SymlinkFlag", "SymlinkReparseData",
+    "pack_special_file", "pack_symbolic_link", "parse_reparse_data", "parse_special_file", "parse_symbolic_link",
 ]  # fmt: skip
 
 
@@ -17,6 +17,17 @@ class ReparseTag:
     RESERVED_ZERO: Final = 0x00000000
     RESERVED_ONE: Final = 0x00000001
     SYMLINK: Final = 0xA000000C
+    NFS: Final = 0x80000014
+
+
+class NfsType:
+    """The kinds of a Network File System reparse point: their names in ASCII, read backwards.  [MS-FSCC] 2.1.2.6"""
+
+    SYMLINK: Final = 0x00000000014B4E4C
+    CHARACTER_DEVICE: Final = 0x0000000000524843
+    BLOCK_DEVICE: Final = 0x00000000004B4C42
+    FIFO: Final = 0x000000004F464946
+    SOCKET: Final = 0x000000004B434F53
 
 
 class SymlinkFlag:
@@ -84,3 +95,14 @@ def pack_symbolic_link(link: SymbolicLink) -> bytes:
     )
     data = fixed.pack() + printed + substitute
     return ReparseDataHeader(reparse_tag=ReparseTag.SYMLINK, reparse_data_length=len(data)).pack() + data
+
+
+def pack_special_file(kind: int) -> bytes:
+    """A whole reparse point with the tag NFS: a FIFO or a socket, which have no further data.  [MS-FSCC] 2.1.2.6"""
+    header = ReparseDataHeader(reparse_tag=ReparseTag.NFS, reparse_data_length=8)
+    return header.pack() + kind.to_bytes(8, "little")
+
+
+def parse_special_file(data: Buffer) -> int:
+    """The NfsType in the data of a reparse point with the tag NFS; what devices and links have behind it is left."""
+    return int.from_bytes(field(data, 0, 8, after=0), "little")

@@ -67,3 +67,15 @@ def test_lengths_that_lie():
     for end in range(len(data) - 6):
         with pytest.raises(BadStructure):
             parse_symbolic_link(data[:end])
+
+
+def test_special_files():
+    """The example of [MS-FSCC] 2.1.2.6's numbers: their names, from the last byte on."""
+    assert reparse.pack_special_file(reparse.NfsType.FIFO) == bytes.fromhex("14000080 0800 0000") + b"FIFO" + bytes(4)
+    for kind in (reparse.NfsType.FIFO, reparse.NfsType.SOCKET):
+        tag, data = parse_reparse_data(reparse.pack_special_file(kind))
+        assert (tag, reparse.parse_special_file(data)) == (ReparseTag.NFS, kind)
+    device = reparse.NfsType.CHARACTER_DEVICE.to_bytes(8, "little") + bytes([1, 0, 0, 0, 3, 0, 0, 0])
+    assert reparse.parse_special_file(device) == reparse.NfsType.CHARACTER_DEVICE
+    with pytest.raises(BadStructure):
+        reparse.parse_special_file(device[:7])
