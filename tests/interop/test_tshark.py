@@ -195,6 +195,20 @@ def check(tool, file, server, *, sealed):
         assert len(dissect(tool, file, server, "smb2.good_signature")) > 100
 
 
+def test_referrals(serve, smbclient, tool, tmp_path, standard_address):
+    links = {"near": [f"//{standard_address}/other/folder"], "deep/far": ["//192.0.2.1/x", "//192.0.2.2/x"]}
+    shares = {"data": {"dfs": links}, "other": {}}
+    server = serve(host=standard_address, port=445, shares=shares, server={"signing_algorithms": ["aes-cmac"]})
+    server.path("folder", share="other").mkdir()
+    with captured(server, tmp_path / "capture"):
+        smbclient(server, "cd near", "put ../empty new", "ls")
+    capture = tmp_path / "capture"
+    assert dissect(tool, capture, server, "_ws.malformed || _ws.expert.severity == error", "frame") == []
+    found = dissect(tool, capture, server, "smb.dfs.referral.version", "smb.dfs.referral.path", "smb.dfs.referral.node")
+    assert f"\\{standard_address}\\data\\near\t\\{standard_address}\\other\\folder" in found
+    assert [path.name for path in server.path("folder", share="other").iterdir()] == ["new"]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_signed_sessions(serve, smbclient, tool, tmp_path, standard_address, dialect):
     server = serve(host=standard_address, port=445, server={"signing_algorithms": ["aes-cmac"]})

@@ -6,6 +6,9 @@ run there); how it ends against the smbd of the same version with everything on 
 handles, multichannel); and the reason if it does not pass here.  `docs/conformance.md` is made of the same rows:
 
     python -m tests.interop.torture.table > docs/conformance.md
+
+Under the personality that $SMBPORT_TEST_PLATFORM names (tests/interop/launchers.py), each leaf must end as on Linux,
+except those of `personalities.tsv`: a leaf, its suite, the personalities, how it ends there, and why.
 """
 
 import csv
@@ -14,31 +17,59 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["PAGE", "PLATFORMS", "Case", "Leaf", "cases", "options", "page", "rows", "share_of"]
+from tests.interop.launchers import chosen
+from tests.interop.launchers import differences as clients_differ
+
+__all__ = [
+    "CLONING", "PAGE", "PLATFORMS", "WITHOUT_DESCRIPTORS", "WITH_DESCRIPTORS", "Case", "Leaf", "by_administrator",
+    "cases", "differences", "options", "page", "rows", "share_of",
+]  # fmt: skip
 
 TABLE: Final = Path(__file__).with_name("leaves.tsv")
+DIFFERENCES: Final = Path(__file__).with_name("personalities.tsv")
 PAGE: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
 PLATFORMS: Final = ("linux", "memory")
 
 # What some leaves must be told; {directory} is the served folder.
 OPTIONS: Final = (
+    ("smb2.ea.acl_xattr", "--option=torture:acl_xattr_name=NTACL"),
     ("smb2.samba3misc.*", "--option=torture:localdir={directory}"),
     ("smb2.kernel-oplocks.*", "--option=torture:localdir={directory}"),
 )
 
-# What some leaves must be run on: a share that stores Windows security descriptors, one that is continuously available.
+# What must be run by an administrator: it gives files to others, or reads the list of what is audited.
+BY_ADMINISTRATOR: Final = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.acl*")
+
+# What some leaves must be run on: a share that stores Windows security descriptors, one that has short names as well,
+# one that is continuously available, one that can clone, which is tried on Linux (a btrfs) and in memory only.
+CLONING: Final = "cloning"
 SHARES: Final = (
     ("smb2.acls*", "nt"),
     ("smb2.compound.related[47]", "nt"),
     ("smb2.create.acl*", "nt"),
     ("smb2.create.nulldacl", "nt"),
+    ("smb2.create.mkdir-visible", "nt"),
     ("smb2.delete-on-close-perms.*", "nt"),
-    ("smb2.maximum_allowed", "nt"),
+    ("smb2.ea.acl_xattr", "nt"),
+    ("smb2.dir.one", "short"),
+    ("smb2.getinfo.complex", "short"),
+    ("smb2.getinfo.getinfo_access", "short"),
+    ("smb2.maximum_allowed*", "nt"),
+    ("smb2.name-mangling.*", "short"),
     ("smb2.session.reauth4", "nt"),
     ("smb2.sdread", "nt"),
+    ("smb2.stream-inherit-perms", "nt"),
+    ("smb2.streams.attributes1", "nt"),
     ("smb2.durable-v2-open.persistent-open-*", "ca"),
     ("smb2.replay.replay5", "ca"),
+    ("smb2.ioctl.compress_*", CLONING),
+    ("smb2.ioctl.dup_extents_*", CLONING),
 )
+
+
+# Where no descriptors are stored, which these shares are for.
+WITHOUT_DESCRIPTORS: Final = ("posix", "qnx8-model")
+WITH_DESCRIPTORS: Final = ("nt", "short", "hideunread")
 
 
 class Leaf(NamedTuple):
@@ -52,16 +83,23 @@ class Leaf(NamedTuple):
     reason: str
 
 
+class Difference(NamedTuple):
+    """A leaf that ends otherwise under some personalities than on Linux."""
+
+    name: str
+    suite: str
+    platforms: str  # names of tests/interop/launchers.py, separated by commas
+    ends: str  # pass, fail or skip
+    reason: str
+
+
 class Case(NamedTuple):
     """One leaf on one platform."""
 
     leaf: Leaf
     platform: str
-
-    @property
-    def expected(self) -> str:
-        """How it must end."""
-        return self.leaf.linux if self.platform == "linux" else self.leaf.memory
+    expected: str  # how it must end
+    reason: str
 
     def __str__(self) -> str:
         return f"{self.leaf.name}/{self.leaf.suite}/{self.platform}"
@@ -73,9 +111,26 @@ def rows() -> list[Leaf]:
         return [Leaf(*row) for row in csv.reader(table, delimiter="\t")]
 
 
+def differences() -> list[Difference]:
+    """The table of personalities."""
+    with DIFFERENCES.open(newline="") as table:
+        return [Difference(*row) for row in csv.reader(table, delimiter="\t")]
+
+
 def cases() -> list[Case]:
-    """Everything that is to be run."""
-    found = [Case(leaf, platform) for leaf in rows() for platform in PLATFORMS]
+    """Everything that is to be run on the platform that was asked for."""
+    platform = chosen()
+    if platform == "linux":
+        found = [Case(leaf, name, getattr(leaf, name), leaf.reason) for leaf in rows() for name in PLATFORMS]
+    else:
+        others = {(row.name, row.suite): row for row in differences() if platform in row.platforms.split(",")}
+        left_out = (CLONING, *(WITH_DESCRIPTORS if platform in WITHOUT_DESCRIPTORS else ()))
+        wanted = [leaf for leaf in rows() if leaf.linux != "-" and share_of(leaf.name) not in left_out]
+        ends = [(leaf, others.get((leaf.name, leaf.suite))) for leaf in wanted]
+        found = [
+            Case(leaf, platform, other.ends, other.reason) if other else Case(leaf, platform, leaf.linux, leaf.reason)
+            for leaf, other in ends
+        ]
     return [case for case in found if case.expected != "-"]
 
 
@@ -87,6 +142,11 @@ def options(name: str, directory: Path) -> list[str]:
 def share_of(name: str) -> str:
     """The share to run a leaf on."""
     return next((share for pattern, share in SHARES if fnmatch.fnmatchcase(name, pattern)), "data")
+
+
+def by_administrator(name: str) -> bool:
+    """Whether the user that runs a leaf must be an administrator."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in BY_ADMINISTRATOR)
 
 
 def page() -> str:
@@ -109,6 +169,14 @@ def page() -> str:
         out.append(f"| {name} | {suite} | {len(members)} | {_passes(members)} |")
     out += ["\n## What does not pass, and why\n", "| leaf | suite | smbd | reason |", "|---|---|---|---|"]
     out += [f"| {leaf.name} | {leaf.suite} | {leaf.samba} | {leaf.reason} |" for leaf in leaves if not _is_good(leaf)]
+    out += [
+        "\n## Foreign clients on other platforms\n",
+        "What passes on `--platform linux` and must fail elsewhere.  The rows are `tests/interop/personalities.tsv`; a",
+        "test that passes all the same fails the build.  `linux-kernel` is the server in the kernel, ksmbd.\n",
+        "| test | platforms | reason |",
+        "|---|---|---|",
+    ]
+    out += [f"| `{row.test}` | {row.platforms.replace(',', ', ')} | {row.reason} |" for row in clients_differ()]
     return "\n".join(out) + "\n"
 
 
