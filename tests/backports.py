@@ -1,4 +1,4 @@
-"""The backports of this machine's Debian: packages to be unpacked somewhere, never installed."""
+"""The backports of Debian: packages to be unpacked somewhere, never installed."""
 
 import platform
 import shlex
@@ -20,15 +20,18 @@ def codename() -> str:
         return ""
 
 
-def use_backports(folder: Path) -> list[str]:
-    """Options that let apt see the backports only, in lists of their own below `folder`, from where it has the rest."""
-    release = ["Created-By: Packages", f"Codename: {codename()}"]
-    mirrors = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *release], folder).split()
+def use_backports(folder: Path, release: str = "") -> list[str]:
+    """Options that let apt see the backports only, in lists of their own below `folder`, from where it has the rest.
+
+    Those of this system's release, or of another.
+    """
+    here = ["Created-By: Packages", f"Codename: {codename()}"]
+    mirrors = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *here], folder).split()
     if not mirrors:
         raise BackportsMissing(f"apt has no packages of {codename() or 'a Debian'} here")
     for name in ("lists/partial", "cache/archives/partial", "parts"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "sources").write_text(f"deb {mirrors[0]} {codename()}-backports main\n")
+    (folder / "sources").write_text(f"deb {mirrors[0]} {release or codename()}-backports main\n")
     places = {
         "Dir::Etc::sourcelist": "sources", "Dir::Etc::sourceparts": "parts", "Dir::State::lists": "lists",
         "Dir::Cache": "cache",

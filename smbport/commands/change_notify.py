@@ -42,8 +42,11 @@ async def _wait(call: Call, opened: FileOpen, request: ChangeNotifyRequest) -> A
             await attend_watched(call, opened, tree=watch.tree)
         call.chain.let_go_of_frame()
         await waiting(waiter.event)
-    except StatusError:
+    except StatusError as error:
         if waiter.answer is None:
+            watch.leave(waiter)
+            if is_first and error.status == Status.INSUFFICIENT_RESOURCES and not watch.is_waited_for:
+                opened.end_watch(error.status)  # whoever was refused must not watch all the same
             raise
     finally:
         watch.leave(waiter)

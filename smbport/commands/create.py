@@ -18,18 +18,29 @@ The steps, one function each:
 from dataclasses import replace
 from typing import Final
 
-from smbport.commands.account_names import ACCOUNT_PIPES, find_names
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.close import delete_doomed, delete_name
+from smbport.commands.contexts.aapl import take_query
 from smbport.commands.contexts.request import Contexts, parse_contexts
 from smbport.commands.contexts.response import response_contexts
+from smbport.commands.create_pipe import create_pipe
+from smbport.commands.dfs_names import local_name
 from smbport.commands.durable import creating, displace, find_existing, promise
 from smbport.commands.extended_attributes import check_new_eas, set_new_eas
 from smbport.commands.grant import AskedLease, asked_lease, check_lease_key, find_lease, grant
 from smbport.commands.lookout import attend_cached
-from smbport.commands.open_node import Opened, Plan, open_node
+from smbport.commands.macos import check_written
+from smbport.commands.open_node import Opened, Plan, StoppedOnLink, open_node
 from smbport.commands.oplock_break import outlast
+from smbport.commands.posix import answer_link, drop_unless_agreed, name_of_create, new_mode
+from smbport.commands.previous_versions import (
+    TOKEN_MARK,
+    ask_nothing_lasting,
+    enter_snapshot,
+    names_snapshot,
+    split_token,
+)
 from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
 from smbport.commands.steps import blocking
 from smbport.commands.streams import (
@@ -42,15 +53,12 @@ from smbport.commands.streams import (
     remove_streams,
     streams_of,
 )
-from smbport.pipes.pipe import open_pipe
-from smbport.pipes.server_info import ServerInfo, describe_server
 from smbport.platform import Kind
 from smbport.security.access import Privilege, map_generic
-from smbport.security.names import Names
 from smbport.state.breaks import break_caches
 from smbport.state.changes import name_of
-from smbport.state.names import FileName, parse_file_name
-from smbport.state.open import FileOpen, PipeOpen
+from smbport.state.names import FileName
+from smbport.state.open import FileOpen
 from smbport.state.oplocks import CHANGE, NEED_CLOSED, OPEN, READ_SECURITY, Blocker, Contention, is_stat_open
 from smbport.state.server import Server
 from smbport.state.tree import TreeConnect
@@ -65,7 +73,8 @@ from smbport.wire.constants import (
     OplockLevel,
     ShareAccess,
 )
-from smbport.wire.create import CreateRequest, CreateResponse, create_contexts, create_name, pack_create_response
+from smbport.wire.create import CreateRequest, create_contexts, create_name
+from smbport.wire.create_response import pack_create_response
 from smbport.wire.status import Status, StatusError
 from smbport.wire.text import filetime_from_ns
 
@@ -91,8 +100,12 @@ async def create(call: Call, request: CreateRequest) -> Reply:
     """[MS-SMB2] 3.3.5.9"""
     server, tree = call.server, call.tree_connect
     text = create_name(call.message, request)
+    if tree.share.links is not None:
+        text = local_name(tree.share.links, text, call.flags)
     limit = server.settings.limits.create_contexts
     contexts = parse_contexts(create_contexts(call.message, request, limit=limit))
+    drop_unless_agreed(call, contexts)
+    take_query(tree, contexts)
     if tree.volume is not None:
         found = find_existing(call, request, contexts, text)
         if found is not None:
@@ -101,9 +114,33 @@ async def create(call: Call, request: CreateRequest) -> Reply:
     server.check_room_for_open(call.session)
     check_request(request)
     if tree.volume is None:
-        return await _create_pipe(call, tree, text)
+        return await create_pipe(call, tree, text)
     with creating(call, contexts):
-        return await _create_file(call, tree, request, contexts, parse_file_name(text))
+        if contexts.timewarp or (TOKEN_MARK in text and tree.share.snapshots is not None and names_snapshot(text)):
+            return await _create_as_of(call, tree, request, contexts, text)
+        try:
+            return await _create_file(call, tree, request, contexts, name_of_create(contexts, text))
+        except StoppedOnLink as stop:
+            link = stop.path
+        return await answer_link(call, tree, link)
+
+
+async def _create_as_of(call: Call, tree: TreeConnect, request: CreateRequest, contexts: Contexts, text: str) -> Reply:
+    """The same in a share as it was.  [MS-SMB2] 3.3.5.9.4"""
+    text, time_ns = split_token(text)
+    name = name_of_create(contexts, text)
+    was = await enter_snapshot(call, tree, contexts.timewarp, time_ns)
+    reply: Reply | None = None
+    try:
+        try:
+            reply = await _create_file(call, was, request, ask_nothing_lasting(request, contexts), name)
+            return reply
+        except StoppedOnLink as stop:
+            link = stop.path
+        return await answer_link(call, was, link)
+    finally:
+        if reply is None:
+            was.close()
 
 
 async def _create_file(
@@ -118,6 +155,7 @@ async def _create_file(
     await displace(call, contexts, plan.path)
     opened = await _open(call, tree, request, plan, asked)
     joined = join(server, tree, request, opened)
+    joined.posix = plan.posix
     if opened.action == CreateAction.CREATED:
         _note_created(joined, opened)
     if opened.action in _OVERWRITES:
@@ -168,41 +206,43 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
     """What the platform steps need to know, with the generic rights spelled out and the share's masks applied."""
     if name.data:
         check_stream_name(tree, request, name)
-    if contexts.timewarp:
-        raise StatusError(Status.OBJECT_NAME_NOT_FOUND, "no snapshots")
     access = map_generic(request.desired_access)
     descriptors = tree.descriptors
     if access & Access.ACCESS_SYSTEM_SECURITY and not (descriptors and descriptors.token.holds(Privilege.SECURITY)):
         raise StatusError(Status.PRIVILEGE_NOT_HELD)
+    options = request.create_options
     for option, right in CREATE_OPTIONS.items():
-        if right and request.create_options & option and not access & (right | Access.MAXIMUM_ALLOWED):
+        if right and options & option and not access & (right | Access.MAXIMUM_ALLOWED):
             raise StatusError(Status.INVALID_PARAMETER, "delete on close without the right to delete")
     disposition = request.create_disposition
-    _check_writable(tree, access, disposition)
-    settings = tree.share.settings
-    directory = bool(request.create_options & CreateOption.DIRECTORY_FILE)
-    if directory or name.directory:
-        mode = 0o777 & settings.directory_mask | settings.force_directory_mode
+    if tree.live is None:
+        _check_writable(tree, access, disposition)
     else:
-        mode = 0o666 & settings.create_mask | settings.force_mode
+        _check_only_looks(request)
+    directory = bool(options & CreateOption.DIRECTORY_FILE) or name.directory
+    posix = contexts.posix_mode is not None
+    opens_links = bool(options & CreateOption.OPEN_REPARSE_POINT)
     return Plan(
         path=name.path,
         access=access,
         disposition=disposition,
-        must_be_directory=directory or name.directory,
-        must_be_file=name.data or bool(request.create_options & CreateOption.NON_DIRECTORY_FILE),
-        delete_on_close=bool(request.create_options & CreateOption.DELETE_ON_CLOSE),
-        follow=not request.create_options & CreateOption.OPEN_REPARSE_POINT,
+        must_be_directory=directory,
+        must_be_file=name.data or bool(options & CreateOption.NON_DIRECTORY_FILE),
+        delete_on_close=bool(options & CreateOption.DELETE_ON_CLOSE),
+        follow=not (opens_links or posix),
         attributes=request.file_attributes & _SETTABLE,
-        mode=mode,
-        writable=tree.writable,
+        mode=new_mode(contexts, tree.share.settings, directory=directory),
+        writable=tree.writable or tree.live is not None,
+        frozen=tree.live is not None,
         spellings=tree.share.spellings,
         allocation_size=contexts.allocation_size,
         descriptors=descriptors,
         given=contexts.security if descriptors is not None else None,
-        backup=bool(request.create_options & CreateOption.OPEN_FOR_BACKUP_INTENT),
+        backup=bool(options & CreateOption.OPEN_FOR_BACKUP_INTENT),
         wants_maximal=contexts.maximal_access,
         stream=name.stream,
+        posix=posix,
+        stops_at_link=posix and not opens_links,
     )
 
 
@@ -214,27 +254,35 @@ def _check_writable(tree: TreeConnect, access: int, disposition: int) -> None:
         raise StatusError(Status.ACCESS_DENIED, f"share {tree.share.name} is read-only here")
 
 
+def _check_only_looks(request: CreateRequest) -> None:
+    """In a snapshot nothing is made or overwritten; who opens what is there gets all rights, for what they are worth.
+
+    Seen from Windows by smbtorture, smb2.twrp.write.
+    """
+    disposition = request.create_disposition
+    changes = disposition in _OVERWRITING or disposition == CreateDisposition.CREATE
+    if changes or request.create_options & CreateOption.DELETE_ON_CLOSE:
+        raise StatusError(Status.MEDIA_WRITE_PROTECTED, "a snapshot")
+
+
 async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Plan, asked: AskedLease | None) -> Opened:
     """Open or make the node, once nothing stands against it any more.  Nothing is held while it waits for that."""
-    assert tree.volume is not None
     made = False
     while True:
+        opened = await _open_once(call, tree, plan)
+        tree.set_apart(opened.stat)
+        blocker: Blocker | None = None
+        refusal: StatusError | None = None
         try:
-            if plan.stream:
-                opened = await open_file_and_stream(call, tree.volume, plan)
-            else:
-                opened = await blocking(open_node, tree.volume, plan)
-        except PermissionError:
-            await _explain_refusal(tree, plan)
-            raise
-        try:
-            _check_tree(call, tree)
+            call.check_tree(tree)
             blocker = admit(call, request, plan, opened, asked)
-        except StatusError:
+        except StatusError as error:
+            refusal = error
+        if refusal is not None:
             await give_back(call, opened)
             if await delete_doomed(call.server):
                 continue
-            raise
+            raise refusal
         if made:
             opened.action = CreateAction.CREATED
         if blocker is None and not call.server.doomed:
@@ -246,14 +294,21 @@ async def _open(call: Call, tree: TreeConnect, request: CreateRequest, plan: Pla
         await delete_doomed(call.server)  # a disconnected open made way, and its file may go with it
         if blocker is not None:
             await outlast(call.server, blocker)
-        _check_tree(call, tree)
+        call.check_tree(tree)
         call.server.check_room_for_open(call.session)
 
 
-def _check_tree(call: Call, tree: TreeConnect) -> None:
-    """The tree may have gone while a thread was busy or an oplock was broken."""
-    if call.session.trees.get(tree.tree_id) is not tree:
-        raise StatusError(Status.NETWORK_NAME_DELETED)
+async def _open_once(call: Call, tree: TreeConnect, plan: Plan) -> Opened:
+    volume = tree.volume
+    assert volume is not None
+    try:
+        if plan.stream:
+            return await open_file_and_stream(call, volume, plan)
+        return await blocking(open_node, volume, plan)
+    except PermissionError as error:
+        refusal = error
+    await _explain_refusal(tree, plan)
+    raise refusal
 
 
 def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked: AskedLease | None) -> Blocker | None:
@@ -266,6 +321,8 @@ def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked:
     known = find_stream_of(server, opened) if opened.stream else server.files.find(opened.stat.key)
     if lease is not None and lease.shared is not known:
         raise StatusError(Status.INVALID_PARAMETER, f"the lease key of {lease.path}")
+    if opened.stream:
+        check_written(call.tree_connect, plan.disposition, opened.stream, opened.stat.size)
     if known is not None:
         access = opened.granted_access
         sharing_access = access if opened.action == CreateAction.OPENED else access | Access.WRITE_DATA
@@ -325,7 +382,7 @@ def _check_delete_on_close(plan: Plan, opened: Opened) -> None:
     if not plan.delete_on_close:
         return
     attributes = file_attributes(opened.stat, opened.path)
-    if opened.action != CreateAction.CREATED and attributes & FileAttribute.READONLY:
+    if opened.action != CreateAction.CREATED and attributes & FileAttribute.READONLY and not plan.posix:
         raise StatusError(Status.CANNOT_DELETE)
     if not opened.path and not opened.stream:
         raise StatusError(Status.ACCESS_DENIED, "the root of a share cannot be deleted")
@@ -336,14 +393,18 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan, a
     server = call.server
     joined.pins += 1
     doom_streams(joined.shared)
+    failure: OSError | None = None
     try:
-        await blocking(_cut, joined, opened, plan)
-    except OSError:
-        joined.delete_on_close = False  # the client was never told of this open
-        doomed = server.close_open(joined)
-        if doomed is not None:
-            await delete_name(server, doomed)
-        raise
+        try:
+            await blocking(_cut, joined, opened, plan)
+        except OSError as error:
+            failure = error
+        if failure is not None:
+            joined.delete_on_close = False  # the client was never told of this open
+            doomed = server.close_open(joined)
+            if doomed is not None:
+                await delete_name(server, doomed)
+            raise failure
     finally:
         server.unpin(joined)
         if joined.shared.oplocks:
@@ -387,27 +448,24 @@ def _report(joined: FileOpen, opened: Opened) -> None:
 
 def respond(joined: FileOpen, opened: Opened, contexts: Contexts, oplock_level: int | None = None) -> Reply:
     """[MS-SMB2] 2.2.14"""
-    stat = opened.stat
+    stat = joined.tree.share.change_times.seen(opened.stat)
     directory = stat.kind == Kind.DIRECTORY
-    response = CreateResponse(
-        oplock_level=joined.oplock_level if oplock_level is None else oplock_level,
-        flags=0,
-        create_action=opened.action,
-        creation_time=filetime_from_ns(stat.birth_ns),
-        last_access_time=filetime_from_ns(stat.access_ns),
-        last_write_time=filetime_from_ns(stat.write_ns),
-        change_time=filetime_from_ns(stat.change_ns),
-        allocation_size=0 if directory else stat.allocated,
-        end_of_file=0 if directory else stat.size,
-        file_attributes=file_attributes(stat, opened.path),
-        file_id_persistent=joined.persistent_id,
-        file_id_volatile=joined.volatile_id,
-        create_contexts_offset=0,
-        create_contexts_length=0,
+    answered = contexts.any_answer or joined.lease is not None
+    body = pack_create_response(
+        joined.oplock_level if oplock_level is None else oplock_level,
+        opened.action,
+        filetime_from_ns(stat.birth_ns),
+        filetime_from_ns(stat.access_ns),
+        filetime_from_ns(stat.write_ns),
+        filetime_from_ns(stat.change_ns),
+        0 if directory else stat.allocated,
+        0 if directory else stat.size,
+        file_attributes(stat, opened.path),
+        joined.persistent_id,
+        joined.volatile_id,
+        response_contexts(joined, opened, contexts) if answered else (),
     )
-    if not contexts.any_answer and joined.lease is None:
-        return Reply(response)
-    return Reply(pack_create_response(response, response_contexts(joined, opened, contexts)))
+    return Reply(body)
 
 
 async def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
@@ -424,41 +482,3 @@ async def _explain_refusal(tree: TreeConnect, plan: Plan) -> None:
         "%s, acting as %s (uid %d, gid %d), may not open %r on share %s for access 0x%x: %s",
         tree.session.user_name, account.name, account.uid, account.gid, plan.path, tree.share.name, plan.access, met,
     )  # fmt: skip
-
-
-# Pipes ----------------------------------------------------------------------------------------------------------
-
-
-async def _create_pipe(call: Call, tree: TreeConnect, text: str) -> Reply:
-    """[MS-SMB2] 3.3.5.9, on IPC$: pipes come from a fixed table, never from the file system."""
-    pipes = sum(isinstance(opened, PipeOpen) for opened in call.session.opens.values())
-    if pipes >= call.server.settings.limits.pipes_per_session:
-        raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many pipes")
-    names: Names | None = None  # read before the pipe is used, because an answer there cannot wait
-    pipe = open_pipe(text, lambda: _describe(call.server, tree, names))
-    if pipe is None:
-        raise StatusError(Status.OBJECT_NAME_NOT_FOUND)
-    if pipe.name in ACCOUNT_PIPES:
-        names = await find_names(call.server, call.session)
-        _check_tree(call, tree)
-    persistent_id, volatile_id = call.server.new_file_id()
-    access = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
-    joined = PipeOpen(tree, persistent_id, volatile_id, access, text, pipe)
-    call.server.add_open(joined)
-    call.chain.file_id = (persistent_id, volatile_id)
-    return Reply(
-        CreateResponse(
-            oplock_level=0, flags=0, create_action=CreateAction.OPENED, creation_time=0, last_access_time=0,
-            last_write_time=0, change_time=0, allocation_size=4096, end_of_file=0,
-            file_attributes=FileAttribute.NORMAL, file_id_persistent=persistent_id, file_id_volatile=volatile_id,
-            create_contexts_offset=0, create_contexts_length=0,
-        )
-    )  # fmt: skip
-
-
-def _describe(server: Server, tree: TreeConnect, names: Names | None) -> ServerInfo:
-    """What browsing shows: every share that is not hidden; an anonymous user sees no share of ours."""
-    user = tree.session.user
-    known = user is not None and user.kind != "anonymous"
-    shares = [share.settings for share in server.shares.values()] if known else []
-    return describe_server(server.settings, shares, user=tree.session.user_name, names=names)

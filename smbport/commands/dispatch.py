@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smbport.commands.call import Call, Chain, FileRange, Reply, log
+from smbport.commands.compression import CompressedReply, compressed_parts, expand_frame
 from smbport.commands.errors import status_of_error
 from smbport.commands.persistent import save_changes
 from smbport.commands.table import RULES, Rule
@@ -20,17 +21,8 @@ from smbport.state.connection import Connection
 from smbport.state.session import Channel
 from smbport.wire.constants import Capability, Command, Dialect, HeaderFlag, name
 from smbport.wire.error import pack_error_response
-from smbport.wire.header import (
-    COMPRESSION_MAGIC,
-    HEADER_SIZE,
-    SMB2_MAGIC,
-    TRANSFORM_MAGIC,
-    Header,
-    TransformHeader,
-    frame_prefix,
-    response_message,
-    split_compound,
-)
+from smbport.wire.frame import frame_prefix, response_message, split_compound
+from smbport.wire.header import COMPRESSION_MAGIC, HEADER_SIZE, SMB2_MAGIC, TRANSFORM_MAGIC, Header, TransformHeader
 from smbport.wire.record import BadStructure, Buffer
 from smbport.wire.status import Disconnect, Status, StatusError, status_name
 
@@ -61,8 +53,9 @@ def accept(connection: Connection, frame: memoryview) -> Chain | None:
         frame = _unseal(connection, chain, frame)
         magic = bytes(frame[:4])
     if magic != SMB2_MAGIC:
-        what = "a compressed message, which was not negotiated" if magic == COMPRESSION_MAGIC else f"{magic.hex()}"
-        raise Disconnect(f"frame begins with {what}")
+        if magic != COMPRESSION_MAGIC:
+            raise Disconnect(f"frame begins with {magic.hex()}")
+        frame = expand_frame(connection, frame)
     try:
         elements = split_compound(frame, limit=connection.server.settings.limits.compound_elements)
     except BadStructure as error:
@@ -92,15 +85,16 @@ def _check_header(connection: Connection, chain: Chain, message: memoryview) -> 
     header = Header.unpack_from(message)
     if header.protocol_id != SMB2_MAGIC or header.structure_size != HEADER_SIZE:
         raise Disconnect("not an SMB2 header")
-    if header.flags & HeaderFlag.SERVER_TO_REDIR:
+    call = Call(connection, chain, header, message)
+    if call.flags & HeaderFlag.SERVER_TO_REDIR:
         raise Disconnect("a response where a request should be")
-    if header.command == Command.CANCEL:
+    if call.command == Command.CANCEL:
         _cancel(connection, chain, header, message)
         return None
-    charge = header.credit_charge if connection.multi_credit else 1
-    if not connection.window.use(header.message_id, charge or 1):
+    charge = header.credit_charge or 1 if connection.multi_credit else 1
+    if not connection.window.use(header.message_id, charge):
         raise Disconnect(f"message id {header.message_id} is outside the sequence window or was used before")
-    return Call(connection, chain, header, message)
+    return call
 
 
 def _cancel(connection: Connection, chain: Chain, header: Header, message: memoryview) -> None:
@@ -142,13 +136,13 @@ async def _save(call: Call, reply: Reply) -> Reply:
     try:
         await save_changes(call.server)
     except OSError as error:
-        return Reply(ERROR_BODY, None, status_of_error(call.header.command, error))
+        return Reply(ERROR_BODY, None, status_of_error(call.command, error))
     return reply
 
 
 async def _answer(call: Call) -> Reply:
     """One request.  The only place where exceptions become statuses."""
-    command = call.header.command
+    command = call.command
     try:
         _enter(call)
         rule = RULES.get(command)
@@ -190,10 +184,9 @@ async def _answer_on_open(call: Call, rule: Rule, request: object) -> Reply:
 def _enter(call: Call) -> None:
     """What is the same for all commands, unknown ones too: dialect, ids, signature.  [MS-SMB2] 3.3.5.2.4"""
     connection, chain, header = call.connection, call.chain, call.header
-    if not connection.negotiated and header.command != Command.NEGOTIATE:
-        raise Disconnect(f"{name(Command, header.command)} before NEGOTIATE")
-    related = bool(header.flags & HeaderFlag.RELATED_OPERATIONS)
-    if not related or call is chain.calls[0]:
+    if not connection.negotiated and call.command != Command.NEGOTIATE:
+        raise Disconnect(f"{name(Command, call.command)} before NEGOTIATE")
+    if not call.flags & HeaderFlag.RELATED_OPERATIONS or call is chain.calls[0]:
         chain.session_id, chain.tree_id = header.session_id, header.tree_id
         chain.file_id = (0, 0)
     channel = call.channel = connection.channels.get(chain.session_id)
@@ -203,7 +196,7 @@ def _enter(call: Call) -> None:
 
 def _check_rule(call: Call, rule: Rule) -> None:
     """Relation, session and tree, as far as this command needs them.  [MS-SMB2] 3.3.5.2.9, 3.3.5.2.11"""
-    if call.header.flags & HeaderFlag.RELATED_OPERATIONS:
+    if call.flags & HeaderFlag.RELATED_OPERATIONS:
         _check_relation(call, rule)
     if rule.session:
         _check_session(call, call.channel)
@@ -248,12 +241,12 @@ def _check_signature(call: Call, channel: Channel) -> None:
     """[MS-SMB2] 3.3.5.2.4.  Sealed messages are authentic already; a logon in progress has no key yet."""
     if call.chain.sealed is not None or channel.signer is None:
         return
-    if call.header.flags & HeaderFlag.SIGNED:
+    if call.flags & HeaderFlag.SIGNED:
         call.signer = channel.signer  # the refusal of a bad signature is signed as well
         call.signed = channel.signer.verify(call.message)
         if not call.signed:
             raise StatusError(Status.ACCESS_DENIED, "bad signature")
-    elif channel.session.signing_required and call.header.command != Command.SESSION_SETUP:
+    elif channel.session.signing_required and call.command != Command.SESSION_SETUP:
         call.signer = channel.signer
         raise StatusError(Status.ACCESS_DENIED, "not signed")
 
@@ -275,7 +268,11 @@ def pack_replies(chain: Chain) -> list[Part]:
     if len(chain.calls) - chain.first_unsent == 1:
         call, reply = chain.calls[-1], chain.replies[-1]
         message = _message(call, reply)
-        return _frame(call, [message] if reply.payload is None else [message, reply.payload])
+        if reply.payload is None:
+            return _frame(call, [message])
+        if isinstance(reply, CompressedReply):
+            return _frame_compressed(call, message, reply)
+        return _frame(call, [message, reply.payload])
     return _pack_compound(list(zip(chain.calls, chain.replies, strict=True))[chain.first_unsent :])
 
 
@@ -299,7 +296,7 @@ def pack_interim(chain: Chain, async_id: int) -> list[Part]:
 def _message(call: Call, reply: Reply) -> bytearray:
     """Header and body of one response: credits, flags and ids are decided here and nowhere else."""
     header = call.header
-    flags = HeaderFlag.SERVER_TO_REDIR | header.flags & _ECHOED_FLAGS
+    flags = HeaderFlag.SERVER_TO_REDIR | call.flags & _ECHOED_FLAGS
     if call.chain.sealed is not None or reply.status == Status.PENDING:
         flags &= ~HeaderFlag.SIGNED  # these are never signed
     if call.async_id:
@@ -314,11 +311,9 @@ def _message(call: Call, reply: Reply) -> bytearray:
         credits = call.credits_granted = call.connection.window.grant(header.credits, limit)
     else:
         credits = 0  # granted with the interim response
-    session_id = header.session_id
-    if call.channel is not None:
-        session_id = call.channel.session.session_id
+    session_id = header.session_id if call.channel is None else call.channel.session.session_id
     return response_message(
-        reply.body, reply.status, header.command, header.credit_charge, credits, flags, header.message_id, routing,
+        reply.body, reply.status, call.command, header.credit_charge, credits, flags, header.message_id, routing,
         session_id,
     )  # fmt: skip
 
@@ -336,6 +331,20 @@ def _frame(call: Call, parts: list[Part]) -> list[Part]:
         length += sum(map(len, parts[1:]))
     _follow_preauth(call, head)
     head[:4] = frame_prefix(length)
+    return parts
+
+
+def _frame_compressed(call: Call, message: bytearray, reply: CompressedReply) -> list[Part]:
+    """Signed as it was, compressed, and then sealed.  [MS-SMB2] 3.3.4.1"""
+    if call.signer is not None and call.chain.sealed is None:
+        assert reply.payload is not None
+        _sign(call.signer, message, [message, reply.payload])
+    parts: list[Part] = [*compressed_parts(call.connection, message, reply)]
+    if call.chain.sealed is not None:
+        return _seal(call, parts)
+    head = parts[0]
+    assert isinstance(head, bytearray)
+    head[:4] = frame_prefix(sum(map(len, parts)) - 4)
     return parts
 
 
@@ -393,7 +402,7 @@ def _payload_bytes(reply: Reply) -> Buffer:
 
 def _follow_preauth(call: Call, head: bytearray) -> None:
     """The preauth hash of 3.1.1 runs over NEGOTIATE and SESSION_SETUP.  [MS-SMB2] 3.3.5.4, 3.3.5.5"""
-    command = call.header.command
+    command = call.command
     if command > Command.SESSION_SETUP or call.connection.dialect != Dialect.SMB_3_1_1:
         return
     if command == Command.NEGOTIATE:

@@ -30,7 +30,7 @@ async def set_disposition(call: Call, opened: FileOpen, buffer: memoryview) -> N
     if not buffer:
         raise StatusError(Status.INFO_LENGTH_MISMATCH)
     doomed = bool(FileDispositionInformation.unpack_from(buffer).delete_pending)
-    await _set(call, opened, doomed=doomed, spare_readonly=True)
+    await _set(call, opened, doomed=doomed, spare_readonly=not opened.posix)
 
 
 async def set_disposition_ex(call: Call, opened: FileOpen, buffer: memoryview) -> None:
@@ -45,7 +45,7 @@ async def set_disposition_ex(call: Call, opened: FileOpen, buffer: memoryview) -
         raise StatusError(Status.INVALID_PARAMETER, f"disposition flags 0x{flags:x}")
     if flags & _NOT_OFFERED:
         raise StatusError(Status.NOT_SUPPORTED, f"disposition flags 0x{flags:x}")
-    spare_readonly = not flags & DispositionFlag.IGNORE_READONLY_ATTRIBUTE
+    spare_readonly = not (opened.posix or flags & DispositionFlag.IGNORE_READONLY_ATTRIBUTE)
     await _set(call, opened, doomed=bool(flags & DispositionFlag.DELETE), spare_readonly=spare_readonly)
 
 

@@ -173,16 +173,19 @@ async def set_new_eas(call: Call, opened: FileOpen, eas: Sequence[FullEa]) -> No
     """Give a file what CREATE has brought for it.  If that fails, the open ends, and what was made goes with it."""
     server = call.server
     opened.pins += 1
+    failure: StatusError | OSError | None = None
     try:
         await _set(opened, eas)
-    except (StatusError, OSError):
+    except (StatusError, OSError) as error:
+        failure = error
+    finally:
+        server.unpin(opened)
+    if failure is not None:
         opened.delete_on_close = opened.created  # the client was never told of this open
         doomed = server.close_open(opened)
         if doomed is not None:
             await delete_name(server, doomed)
-        raise
-    finally:
-        server.unpin(opened)
+        raise failure
     if opened.closed:
         raise StatusError(Status.FILE_CLOSED)
 

@@ -4,10 +4,11 @@ What they do is in fsctl/, one file for each family.
 """
 
 from smbport.commands.call import NO_FILE_ID, Call, Reply
+from smbport.commands.frozen_times import keeping_times
 from smbport.commands.fsctl.answer import Answer
 from smbport.commands.fsctl.table import ON_FILE, ON_PIPE, WITHOUT_OPEN
 from smbport.commands.rights import FSCTLS
-from smbport.state.open import PipeOpen
+from smbport.state.open import FileOpen, PipeOpen
 from smbport.wire.constants import IoctlFlag
 from smbport.wire.ioctl import IoctlRequest, ioctl_input, pack_ioctl_response
 from smbport.wire.status import Status, StatusError
@@ -44,7 +45,10 @@ async def _on_open(call: Call, request: IoctlRequest, data: memoryview) -> Reply
         if handler is None:
             raise StatusError(Status.INVALID_DEVICE_REQUEST, f"FSCTL 0x{request.ctl_code:08x}")
         FSCTLS[request.ctl_code].check(opened)
-        answer = await handler(call, request, data)
+        if isinstance(opened, FileOpen) and opened.frozen is not None:
+            answer = await keeping_times(opened, lambda: handler(call, request, data))
+        else:
+            answer = await handler(call, request, data)
     finally:
         call.let_go()
     return _reply(request, opened.persistent_id, opened.volatile_id, answer)

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from smbport.commands.call import Call, Reply
+from smbport.compression import ALGORITHMS
 from smbport.state.connection import Connection
 from smbport.state.settings import Settings
+from smbport.wire.compression import CompressionFlag
 from smbport.wire.constants import (
     Capability,
     Cipher,
+    CompressionAlgorithm,
+    ContextTag,
     Dialect,
     HashAlgorithm,
     HeaderFlag,
@@ -17,17 +21,21 @@ from smbport.wire.constants import (
     SecurityMode,
     SigningAlgorithm,
 )
-from smbport.wire.header import frame_prefix, response_message
+from smbport.wire.frame import frame_prefix, response_message
 from smbport.wire.negotiate import (
     NegotiateRequest,
     NegotiateResponse,
     negotiate_contexts,
     negotiate_dialects,
+    pack_compression_context,
     pack_encryption_context,
     pack_negotiate_response,
+    pack_posix_context,
     pack_preauth_context,
     pack_signing_context,
+    parse_compression_context,
     parse_encryption_context,
+    parse_posix_context,
     parse_preauth_context,
     parse_signing_context,
     smb1_dialects,
@@ -38,6 +46,7 @@ from smbport.wire.text import filetime_from_ns
 
 __all__ = ["answer_smb1", "negotiate"]
 
+COMPRESSED_SIZE: Final = 1 << 20  # bytes that are read or written at a time where there is compression
 SALT_LENGTH: Final = 32  # bytes, as Windows sends
 _SECURITY_CONTEXTS: Final = (
     NegotiateContextType.PREAUTH_INTEGRITY,
@@ -54,6 +63,9 @@ class Agreement:
 
     cipher: int | None = None  # 0: none in common
     signing: int | None = None
+    posix: bool = False
+    compression: tuple[int, ...] | None = None  # (): none in common
+    chained: bool = False
 
 
 async def negotiate(call: Call, request: NegotiateRequest) -> Reply:
@@ -70,7 +82,8 @@ async def negotiate(call: Call, request: NegotiateRequest) -> Reply:
     dialect = max(common)
     agreement = Agreement()
     if dialect == Dialect.SMB_3_1_1:
-        agreement = _agree(settings, negotiate_contexts(call.message, request))
+        offers_posix = any(share.offers_posix for share in call.server.shares.values())
+        agreement = _agree(settings, negotiate_contexts(call.message, request), offers_posix=offers_posix)
     connection.client_guid = request.client_guid
     connection.client_capabilities = request.capabilities
     connection.client_security_mode = request.security_mode
@@ -90,27 +103,41 @@ def _settle(connection: Connection, dialect: int, agreement: Agreement) -> None:
         connection.signing_algorithm = SigningAlgorithm.AES_CMAC
     else:
         connection.signing_algorithm = SigningAlgorithm.HMAC_SHA256
+    connection.posix = agreement.posix
+    connection.compression = agreement.compression or ()
+    connection.compressor = next((found for found in connection.compression if found in ALGORITHMS), 0)
+    connection.chained_compression = agreement.chained
     connection.capabilities = 0  # an SMB1 NEGOTIATE may have settled more than the SMB2 one that follows
+    if any(share.dfs for share in settings.shares):
+        connection.capabilities = Capability.DFS
     connection.max_read = connection.max_write = connection.max_transact = 65536
     if dialect >= Dialect.SMB_2_1:
         limits = settings.limits
-        connection.capabilities = Capability.LARGE_MTU
+        connection.capabilities |= Capability.LARGE_MTU
         connection.max_read, connection.max_write = limits.read_size, limits.write_size
         connection.max_transact = limits.transact_size
+        if connection.compression:  # one message is expanded at a time, and nobody else is answered meanwhile
+            connection.max_read = min(connection.max_read, COMPRESSED_SIZE)
+            connection.max_write = min(connection.max_write, COMPRESSED_SIZE)
         if settings.leases:
             connection.capabilities |= Capability.LEASING
     if dialect >= Dialect.SMB_3_0 and dialect != Dialect.WILDCARD:
-        common = Capability.MULTI_CHANNEL if settings.multichannel else 0
-        if settings.leases:
-            common |= Capability.DIRECTORY_LEASING  # impacket fails where it is announced unasked
-        if any(share.continuous_availability for share in settings.shares):
-            common |= Capability.PERSISTENT_HANDLES
-        connection.capabilities |= connection.client_capabilities & common
+        connection.capabilities |= connection.client_capabilities & _offered_on_demand(settings)
     if agreement.cipher:
         connection.cipher = agreement.cipher
     elif _may_seal_with_ccm(connection):
         connection.cipher = Cipher.AES_128_CCM
         connection.capabilities |= Capability.ENCRYPTION
+
+
+def _offered_on_demand(settings: Settings) -> int:
+    """Capabilities for clients of 3.x that have them as well."""
+    offered = Capability.MULTI_CHANNEL if settings.multichannel else 0
+    if settings.leases:
+        offered |= Capability.DIRECTORY_LEASING  # impacket fails where it is announced unasked
+    if any(share.continuous_availability for share in settings.shares):
+        offered |= Capability.PERSISTENT_HANDLES
+    return offered
 
 
 def _may_seal_with_ccm(connection: Connection) -> bool:
@@ -124,7 +151,7 @@ def _may_seal_with_ccm(connection: Connection) -> bool:
     )
 
 
-def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]]) -> Agreement:
+def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]], *, offers_posix: bool) -> Agreement:
     """Choose from the negotiate contexts; unknown ones are ignored.  [MS-SMB2] 3.3.5.4"""
     kinds = [kind for kind, _ in contexts if kind in _SECURITY_CONTEXTS]
     if len(kinds) != len(set(kinds)):
@@ -136,6 +163,10 @@ def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]]) -> Ag
         if kind == NegotiateContextType.PREAUTH_INTEGRITY:
             if HashAlgorithm.SHA_512 not in _some(parse_preauth_context(data)[0]):
                 raise StatusError(Status.NO_PREAUTH_INTEGRITY_HASH_OVERLAP)
+        elif kind == NegotiateContextType.POSIX_EXTENSIONS:
+            agreement.posix = offers_posix and ContextTag.POSIX in parse_posix_context(data)
+        elif kind == NegotiateContextType.COMPRESSION:
+            _agree_on_compression(settings, agreement, data)
         elif kind == NegotiateContextType.ENCRYPTION:
             offered = _some(parse_encryption_context(data))
             ours = settings.ciphers if settings.encryption != "off" else ()
@@ -147,6 +178,19 @@ def _agree(settings: Settings, contexts: Sequence[tuple[int, memoryview]]) -> Ag
                 SigningAlgorithm.AES_CMAC,
             )
     return agreement
+
+
+def _agree_on_compression(settings: Settings, agreement: Agreement, data: memoryview) -> None:
+    """The client's order counts.  Nothing is agreed on where no share compresses.  [MS-SMB2] 3.3.5.4"""
+    flags, offered = parse_compression_context(data)
+    _some(offered)
+    if not any(share.compression for share in settings.shares):
+        return
+    chained = bool(flags & CompressionFlag.CHAINED)
+    ours = (*ALGORITHMS, CompressionAlgorithm.PATTERN_V1) if chained else ALGORITHMS
+    common = tuple(dict.fromkeys(algorithm for algorithm in offered if algorithm in ours))
+    usable = any(algorithm in ALGORITHMS for algorithm in common)
+    agreement.compression, agreement.chained = (common, chained) if usable else ((), False)
 
 
 def _some(algorithms: tuple[int, ...]) -> tuple[int, ...]:
@@ -167,6 +211,12 @@ def _response(connection: Connection, agreement: Agreement) -> bytes:
             contexts.append((NegotiateContextType.ENCRYPTION, pack_encryption_context((agreement.cipher,))))
         if agreement.signing is not None:
             contexts.append((NegotiateContextType.SIGNING, pack_signing_context((agreement.signing,))))
+        if agreement.compression is not None:
+            flags = CompressionFlag.CHAINED if agreement.chained else CompressionFlag.NONE
+            algorithms = agreement.compression or (CompressionAlgorithm.NONE,)
+            contexts.append((NegotiateContextType.COMPRESSION, pack_compression_context(flags, algorithms)))
+        if agreement.posix:
+            contexts.append((NegotiateContextType.POSIX_EXTENSIONS, pack_posix_context()))
     required = SecurityMode.SIGNING_REQUIRED if server.settings.signing == "required" else 0
     response = NegotiateResponse(
         security_mode=SecurityMode.SIGNING_ENABLED | required,

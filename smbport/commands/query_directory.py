@@ -8,19 +8,26 @@ import errno
 import struct
 from typing import Final, NamedTuple
 
-from smbport.commands.attributes import file_attributes, file_times
+from smbport.commands.attributes import DFS_LINK, file_attributes, file_times
 from smbport.commands.call import Call, Reply
+from smbport.commands.dfs_names import add_links
 from smbport.commands.find_name import find_name, parent_of
 from smbport.commands.governed import may_read
-from smbport.commands.steps import blocking, waiting
+from smbport.commands.mac_listing import pack_mac_entries, read_mac_attributes, shows_mac_attributes
+from smbport.commands.posix import pack_entries
+from smbport.commands.steps import Manner, blocking, waiting
 from smbport.platform import Directory, Entry, Kind, Stat, Volume
 from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
 from smbport.state.open import DirectoryCursor, FileOpen
+from smbport.state.short_names import fits_dos, short_name
 from smbport.state.spellings import Spellings
+from smbport.wire.aapl import MacDirectoryPacker
 from smbport.wire.constants import FileAttribute, FileInfo, QueryDirectoryFlag
+from smbport.wire.dfs import IO_REPARSE_TAG_DFS
 from smbport.wire.directory import QueryDirectoryRequest, QueryDirectoryResponse, query_directory_pattern
 from smbport.wire.fscc_directory import FIXED_SIZE, DirectoryPacker, EntryNames
 from smbport.wire.header import HEADER_SIZE
+from smbport.wire.posix import ENTRY_FIXED_SIZE, PosixDirectoryPacker
 from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
 from smbport.wire.text import FILETIME_EPOCH
@@ -33,8 +40,10 @@ USUAL_NAME: Final = 48  # bytes that a name takes with its padding; guessed
 OUTPUT_OFFSET: Final = HEADER_SIZE + QueryDirectoryResponse.SIZE
 
 _DOTS: Final = (EntryNames.SELF, EntryNames.PARENT)
+_FIXED_SIZE: Final = FIXED_SIZE | {FileInfo.POSIX: ENTRY_FIXED_SIZE}
 _LINK: Final = FileAttribute.REPARSE_POINT
 _LINK_TAG: Final = ReparseTag.SYMLINK
+_DFS_TAG: Final = IO_REPARSE_TAG_DFS
 _LINK_LEADS_NOWHERE: Final = (errno.EXDEV, errno.ELOOP)
 _NOTHING_THERE: Final = (errno.ENOENT, *_LINK_LEADS_NOWHERE)
 _FROM_START: Final = QueryDirectoryFlag.RESTART_SCANS | QueryDirectoryFlag.REOPEN
@@ -45,9 +54,9 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
     opened = call.file
     directory = opened.directory
     text = _check(call, request)
-    pattern = Pattern(text, case_sensitive=opened.tree.share.settings.case_sensitive)
+    pattern = Pattern(text, case_sensitive=opened.posix or opened.tree.share.settings.case_sensitive)
     literal = _literal_name(text)
-    packer = DirectoryPacker(request.file_information_class, request.output_buffer_length)
+    packer = _new_packer(opened, request)
     cursor = opened.cursor
     first = cursor is None or bool(request.flags & QueryDirectoryFlag.REOPEN)
     if cursor is None:
@@ -55,7 +64,7 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
     while cursor.busy:
         event = call.server.runtime.new_event()
         cursor.waiters.append(event)
-        await waiting(event, interim=False)
+        await waiting(event, manner=Manner.SHIELDED)
         call.still_open()
     cursor.busy = True
     try:
@@ -63,8 +72,10 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
             cursor.restart(pattern, literal)
             directory.rewind()
         if cursor.names_only and request.file_information_class != FileInfo.NAMES:
-            await _stat_rest(opened, cursor)
-        while not _pack(cursor, packer, request) and not cursor.ended:
+            await _stat_rest(opened, cursor, follow=request.file_information_class != FileInfo.POSIX)
+        spellings = opened.tree.share.spellings
+        short_names = spellings is not None and spellings.short_names
+        while not _fill(opened, cursor, packer, request, short_names) and not cursor.ended:
             try:
                 await _refill(opened, cursor, request)
             except OSError:
@@ -81,10 +92,19 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
     return Reply(QueryDirectoryResponse(output_buffer_offset=OUTPUT_OFFSET, output_buffer_length=len(entries)), entries)
 
 
+def _new_packer(opened: FileOpen, request: QueryDirectoryRequest) -> DirectoryPacker:
+    if shows_mac_attributes(opened, request.file_information_class):
+        return MacDirectoryPacker(request.output_buffer_length)
+    if request.file_information_class == FileInfo.POSIX:
+        return PosixDirectoryPacker(request.output_buffer_length)
+    return DirectoryPacker(request.file_information_class, request.output_buffer_length)
+
+
 def _check(call: Call, request: QueryDirectoryRequest) -> str:
     """The search pattern, if the request is one that can be answered."""
-    fixed_size = FIXED_SIZE.get(request.file_information_class)
-    if fixed_size is None:
+    info_class = request.file_information_class
+    fixed_size = _FIXED_SIZE.get(info_class)
+    if fixed_size is None or (info_class == FileInfo.POSIX and not call.file.posix):
         raise StatusError(Status.INVALID_INFO_CLASS, f"directory class {request.file_information_class}")
     length = request.output_buffer_length
     if length > call.connection.max_transact:
@@ -135,31 +155,47 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
         volume=volume,
         directory=opened.directory,
         path=opened.path,
-        stat=request.file_information_class != FileInfo.NAMES,
+        stat=request.file_information_class not in (FileInfo.NAMES, FileInfo.POSIX),
         limit=_limit(cursor, request),
         dots=not cursor.started,
         literal=cursor.literal if look_up else None,
-        spellings=opened.tree.share.spellings,
+        spellings=None if opened.posix else opened.tree.share.spellings,
     )
     entries, cursor.ended = await blocking(_read, scan)
+    if request.file_information_class == FileInfo.POSIX:  # shows links themselves
+        entries = await blocking(_stat_entries, volume, opened.path, entries, follow=False)
     if opened.tree.share.settings.access_based_enumeration:
         entries = await blocking(_readable, opened, entries)
-    cursor.rest = entries
-    cursor.names_only = not scan.stat
+    links = opened.tree.share.links
+    if links is not None:
+        entries = add_links(links, opened, entries, ended=cursor.ended)
+    cursor.rest = _as_chosen(opened, entries)
+    if shows_mac_attributes(opened, request.file_information_class):
+        cursor.mac_attributes = await blocking(read_mac_attributes, opened, entries)
+    cursor.names_only = request.file_information_class == FileInfo.NAMES
     cursor.started = True
 
 
-async def _stat_rest(opened: FileOpen, cursor: DirectoryCursor) -> None:
+async def _stat_rest(opened: FileOpen, cursor: DirectoryCursor, *, follow: bool) -> None:
     """The client changed its mind and wants more than names."""
-    cursor.rest = await blocking(_stat_entries, opened.volume, opened.path, cursor.rest)
+    entries = await blocking(_stat_entries, opened.volume, opened.path, cursor.rest, follow=follow)
+    cursor.rest = _as_chosen(opened, entries)
     cursor.names_only = False
+
+
+def _as_chosen(opened: FileOpen, entries: list[Entry]) -> list[Entry]:
+    """The entries with the ChangeTimes that clients gave them."""
+    chosen = opened.tree.share.change_times
+    if not chosen or opened.posix:
+        return entries
+    return [Entry(name, chosen.seen(stat) if stat is not None else None) for name, stat in entries]
 
 
 def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest) -> int:
     """How many entries to ask for: about what the buffer holds, then less to fill what is left of it."""
     if request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY and cursor.pattern.matches_all:
         return 1 if cursor.started else 0
-    room = request.output_buffer_length // (FIXED_SIZE[request.file_information_class] + USUAL_NAME) + 1
+    room = request.output_buffer_length // (_FIXED_SIZE[request.file_information_class] + USUAL_NAME) + 1
     if cursor.started:
         room = room // 4 + 1
     return min(room if cursor.pattern.matches_all else max(room, SELECTIVE_BATCH), BATCH)
@@ -211,16 +247,19 @@ def _readable(opened: FileOpen, entries: list[Entry], *, wait: bool = False) -> 
     ]
 
 
-def _stat_entries(volume: Volume, directory: str, entries: list[Entry], *, wait: bool = False) -> list[Entry]:
-    """The same entries with the state of what they stand for."""
+def _stat_entries(
+    volume: Volume, directory: str, entries: list[Entry], *, follow: bool, wait: bool = False
+) -> list[Entry]:
+    """The same entries with the state of what they stand for, or of links themselves."""
     paths = {EntryNames.SELF: directory, EntryNames.PARENT: parent_of(directory)}
     prefix = f"{directory}/" if directory else ""
-    return [Entry(name, _stat(volume, paths.get(name, prefix + name), wait=wait)) for name, _ in entries]
+    ways = (True, False) if follow else (False,)
+    return [Entry(name, _stat(volume, paths.get(name, prefix + name), ways, wait=wait)) for name, _ in entries]
 
 
-def _stat(volume: Volume, path: str, *, wait: bool) -> Stat | None:
+def _stat(volume: Volume, path: str, ways: tuple[bool, ...] = (True, False), *, wait: bool) -> Stat | None:
     """What a listing says of a name: a link that leads nowhere is seen itself, and what vanished is None."""
-    for follow in (True, False):
+    for follow in ways:
         try:
             return volume.stat(path, follow=follow, wait=wait)
         except OSError as error:
@@ -249,7 +288,27 @@ def _look_up(volume: Volume, path: str, *, spellings: Spellings | None, wait: bo
 # Packing --------------------------------------------------------------------------------------------------------
 
 
-def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirectoryRequest) -> bool:
+def _short_name(seen: str) -> str:
+    """The short name of an entry that needs one, else ""."""
+    return "" if fits_dos(seen) else short_name(seen)
+
+
+def _fill(
+    opened: FileOpen,
+    cursor: DirectoryCursor,
+    packer: DirectoryPacker,
+    request: QueryDirectoryRequest,
+    short_names: bool,
+) -> bool:
+    single = bool(request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY)
+    if isinstance(packer, PosixDirectoryPacker):
+        return pack_entries(cursor, packer, single=single)
+    if isinstance(packer, MacDirectoryPacker):
+        return pack_mac_entries(opened.tree, cursor, packer, single=single)
+    return _pack(cursor, packer, request, short_names)
+
+
+def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirectoryRequest, short_names: bool) -> bool:
     """Move entries from the cursor to the packer; True when the answer is complete.
 
     The hot path of every listing: one loop, nothing made per entry that is not sent.
@@ -262,7 +321,8 @@ def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirect
     rest = cursor.rest
     for index, (name, stat) in enumerate(rest):
         seen = name_for_wire(name) if name not in _DOTS else name
-        if matches is not None and not matches(seen):
+        short = _short_name(seen) if short_names else ""
+        if matches is not None and not matches(seen) and not (short and matches(short)):
             continue
         if names_only:
             added = add(seen)
@@ -272,15 +332,16 @@ def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirect
             has_data = stat.kind != directory
             size, allocated = (stat.size, stat.allocated) if has_data else (0, 0)
             attributes = file_attributes(stat, name)
-            tag = _LINK_TAG if attributes & _LINK else 0
+            tag = 0 if not attributes & _LINK else _DFS_TAG if stat.kind == DFS_LINK else _LINK_TAG
             try:
                 added = add(
                     seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
                     stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
-                    attributes, 0, stat.key.inode, b"", tag,
+                    attributes, 0, stat.key.inode, short.encode("utf-16-le") if short else b"", tag,
                 )  # fmt: skip
             except struct.error:  # a time before 1601
-                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode, b"", tag)
+                coded = short.encode("utf-16-le")
+                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode, coded, tag)
         if not added:
             cursor.rest = rest[index:]
             return True

@@ -22,6 +22,7 @@ class Right(NamedTuple):
 
     access: int = 0  # any of these must have been granted; 0: an open handle is enough
     changes: bool = False  # the share must be writable
+    leads_away: bool = False  # to a name in the share as it is, where a file of a snapshot cannot go
     files_only: bool = False  # INVALID_DEVICE_REQUEST on a directory
 
     def check(self, opened: Open) -> None:
@@ -29,6 +30,8 @@ class Right(NamedTuple):
         if self.access and not opened.granted_access & self.access:
             raise StatusError(Status.ACCESS_DENIED, "the handle lacks the right")
         if self.changes and not opened.tree.writable:
+            if self.leads_away and opened.tree.live is not None:
+                raise StatusError(Status.NOT_SAME_DEVICE, "from a snapshot")
             raise StatusError(Status.MEDIA_WRITE_PROTECTED, "the share is read-only")
         if self.files_only and isinstance(opened, FileOpen) and opened.is_directory:
             raise StatusError(Status.INVALID_DEVICE_REQUEST, "a directory has no data")
@@ -42,6 +45,7 @@ _WRITE_ATTRIBUTES: Final = Right(Access.WRITE_ATTRIBUTES, changes=True)
 _WRITE_DATA: Final = Right(Access.WRITE_DATA, changes=True, files_only=True)
 _WRITE_SOMETHING: Final = Right(Access.WRITE_DATA | Access.APPEND_DATA | Access.WRITE_ATTRIBUTES, changes=True)
 _DELETE: Final = Right(Access.DELETE, changes=True)
+_RENAME: Final = Right(Access.DELETE, changes=True, leads_away=True)
 
 # [MS-SMB2] 3.3.5.20.1, [MS-FSA] 2.1.5.12: query by file information class.
 FILE_QUERY: Final[dict[int, Right]] = {
@@ -62,6 +66,7 @@ FILE_QUERY: Final[dict[int, Right]] = {
     FileInfo.PIPE: _READ_ATTRIBUTES,
     FileInfo.PIPE_LOCAL: _READ_ATTRIBUTES,
     FileInfo.POSITION: NOTHING,
+    FileInfo.POSIX: _READ_ATTRIBUTES,
     FileInfo.STANDARD: NOTHING,
     FileInfo.STREAM: NOTHING,
 }
@@ -74,11 +79,14 @@ FILE_SET: Final[dict[int, Right]] = {
     FileInfo.DISPOSITION_EX: _DELETE,
     FileInfo.END_OF_FILE: _WRITE_DATA,
     FileInfo.FULL_EA: Right(Access.WRITE_EA, changes=True),
-    FileInfo.LINK: Right(changes=True, files_only=True),
+    FileInfo.LINK: Right(changes=True, leads_away=True, files_only=True),
     FileInfo.MODE: NOTHING,
+    FileInfo.PIPE: Right(Access.WRITE_ATTRIBUTES),
     FileInfo.POSITION: NOTHING,
-    FileInfo.RENAME: _DELETE,
-    FileInfo.RENAME_EX: _DELETE,
+    FileInfo.RENAME: _RENAME,
+    FileInfo.RENAME_EX: _RENAME,
+    FileInfo.SHORT_NAME: _DELETE,
+    FileInfo.VALID_DATA_LENGTH: _WRITE_DATA,
 }
 
 # [MS-SMB2] 3.3.5.20.2: any open of the share answers for its volume.
@@ -88,6 +96,7 @@ FS_QUERY: Final[dict[int, Right]] = {
     FsInfo.DEVICE: NOTHING,
     FsInfo.FULL_SIZE: NOTHING,
     FsInfo.OBJECT_ID: NOTHING,
+    FsInfo.POSIX: NOTHING,
     FsInfo.SECTOR_SIZE: NOTHING,
     FsInfo.SIZE: NOTHING,
     FsInfo.VOLUME: NOTHING,

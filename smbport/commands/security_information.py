@@ -10,10 +10,12 @@ from typing import Final
 
 from smbport.commands.call import Call, Reply
 from smbport.commands.governed import keep_attributes
+from smbport.commands.posix import find_mode, find_posix_id
 from smbport.commands.rights import Right, security_query_access, security_set_access
 from smbport.commands.steps import blocking
 from smbport.platform import ACCESS_NONE, AccessControl, AclEntry, Node
 from smbport.security.inheritance import merge_descriptor
+from smbport.security.nfs4_acl import is_nfs4
 from smbport.security.ntacl import SystemState
 from smbport.security.posix_acl import describe, list_of, mode_of
 from smbport.security.sids import unix_id
@@ -107,17 +109,20 @@ async def _set_system(
     state = await blocking(_read_state, opened.base, acl)
     uid, gid = state.uid, state.gid
     if information & SecurityInformation.OWNER:
-        uid = _find_id(wanted.owner, group=False)
+        uid = _find_id(opened, wanted.owner, group=False)
     if information & SecurityInformation.GROUP:
-        gid = _find_id(wanted.group, group=True)
+        gid = _find_id(opened, wanted.group, group=True)
     entries: Sequence[AclEntry] | None = None
-    if information & SecurityInformation.DACL:
+    mode = find_mode(wanted.dacl) if opened.posix and information & SecurityInformation.DACL else None
+    if information & SecurityInformation.DACL and mode is None:
         meant = SystemState(uid, gid, state.mode, state.access, state.default, state.is_directory)
         entries = list_of(wanted.dacl, meant)
         if entries is None or (acl is None and len(entries) > 3):
             raise StatusError(Status.NOT_SUPPORTED, "this access control list cannot be stored here")
     owner = (uid if uid != state.uid else None), (gid if gid != state.gid else None)
     await blocking(_apply, opened.base, acl, state, owner, entries)
+    if mode is not None:
+        await blocking(opened.base.set_mode, mode)
 
 
 def _read_state(node: Node, acl: AccessControl | None, *, wait: bool = False) -> SystemState:
@@ -125,9 +130,9 @@ def _read_state(node: Node, acl: AccessControl | None, *, wait: bool = False) ->
     return SystemState.of(node.stat(), access, default)
 
 
-def _find_id(sid: Sid | None, *, group: bool) -> int:
+def _find_id(opened: FileOpen, sid: Sid | None, *, group: bool) -> int:
     """The number of a user or group of the system."""
-    number = unix_id(sid, group=group)
+    number = find_posix_id(sid, group=group) if opened.posix else unix_id(sid, group=group)
     if number is None:
         raise StatusError(Status.INVALID_SID, f"{sid} is no account of this system")
     return number
@@ -147,7 +152,7 @@ def _apply(
         node.set_owner(*owner, wait=wait)
     if entries is None:
         return
-    if len(entries) > 3 and acl is not None:
+    if acl is not None and (len(entries) > 3 or is_nfs4(tuple(entries))):
         acl.set_list(node, entries, wait=wait)
         return
     if state.access and acl is not None:

@@ -3,7 +3,7 @@
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.close import delete_name
 from smbport.commands.session_binding import bind, check_room_for_logon, find_binding, proves_key
-from smbport.commands.steps import blocking, waiting
+from smbport.commands.steps import Manner, blocking, waiting
 from smbport.security.auth import BadToken, Continue, Done, LogonUser
 from smbport.security.keys import derive_keys
 from smbport.security.sealing import Sealer
@@ -29,11 +29,14 @@ async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
         channel.exchange = call.server.authenticator.begin()
     if connection.dialect == Dialect.SMB_3_1_1:
         channel.preauth.update(call.message)
+    refusal: StatusError | BadToken | None = None
     try:
         step = channel.exchange.step(bytes(token), call.server.runtime.now_ns())
     except (StatusError, BadToken) as error:
-        await _fail(call, channel, error)
-        raise StatusError(error.status if isinstance(error, StatusError) else Status.INVALID_PARAMETER) from None
+        refusal = error
+    if refusal is not None:
+        await _fail(call, channel, refusal)
+        raise StatusError(refusal.status if isinstance(refusal, StatusError) else Status.INVALID_PARAMETER)
     if isinstance(step, Continue):
         return Reply(pack_session_setup_response(0, step.token), None, Status.MORE_PROCESSING_REQUIRED)
     channel.exchange = None
@@ -105,7 +108,7 @@ async def _fail(call: Call, channel: Channel, error: Exception) -> None:
     if not server.throttle.enter(connection.network):
         raise Disconnect("too many failed logons at once from this address")
     try:
-        await waiting(server.runtime.new_event(), limits.failed_logon_delay_s, interim=False)
+        await waiting(server.runtime.new_event(), limits.failed_logon_delay_s, Manner.SHIELDED)
     finally:
         server.throttle.leave(connection.network)
 
@@ -118,11 +121,14 @@ async def _end(call: Call, session: Session) -> None:
 async def _log_on(call: Call, channel: Channel, done: Done, request: SessionSetupRequest) -> Reply:
     """The session becomes valid: keys, account, and what it must protect.  [MS-SMB2] 3.3.5.5.3"""
     session, connection, settings = channel.session, call.connection, call.server.settings
+    failure: OSError | None = None
     try:
         await map_account(call.server, session, done.user)
-    except OSError:
+    except OSError as error:
+        failure = error
+    if failure is not None:
         await _end(call, session)
-        raise
+        raise failure
     session.user = done.user
     session.expires_ns = done.expires_ns
     session.session_key = done.session_key

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from smbport.commands.call import Call
+from smbport.commands.macos import seen_streams
 from smbport.commands.open_node import Opened, Plan
 from smbport.commands.open_stream import open_stream, take_back
 from smbport.commands.steps import blocking
@@ -118,6 +119,6 @@ async def list_streams(opened: FileOpen) -> Sequence[Stream]:
     found = [] if base.is_directory else [Stream("::$DATA", stat.size, stat.allocated)]
     streams = streams_of(opened.tree)
     if streams is not None:
-        named = await blocking(streams.entries, base)
+        named = seen_streams(opened.tree, await blocking(streams.entries, base))
         found += [Stream(f":{name}:$DATA", size, allocated) for name, size, allocated in named]
     return found

@@ -5,8 +5,10 @@ from typing import Final
 
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import keeps_eas
+from smbport.commands.posix import query_posix_volume
 from smbport.commands.steps import blocking
 from smbport.commands.streams import streams_of
+from smbport.commands.time_machine import space_for_backups
 from smbport.platform import Space
 from smbport.state.open import FileOpen
 from smbport.state.tree import TreeConnect
@@ -27,6 +29,7 @@ from smbport.wire.fscc_volume import (
     pack_volume_information,
 )
 from smbport.wire.record import Record
+from smbport.wire.status import Status, StatusError
 from smbport.wire.text import filetime_from_ns
 
 __all__ = ["query_volume"]
@@ -40,8 +43,14 @@ async def query_volume(call: Call, opened: FileOpen, info_class: int) -> bytes:
     tree = opened.tree
     volume = tree.volume
     assert volume is not None
+    if info_class == FsInfo.POSIX and not opened.posix:
+        raise StatusError(Status.INVALID_INFO_CLASS, "not a POSIX open")
     if info_class in _OF_SPACE:
-        space = await blocking(volume.space)
+        settings = tree.share.settings
+        if settings.time_machine and settings.time_machine_size and tree.share.volume is not None:
+            space = await blocking(space_for_backups, tree.share.volume, settings.time_machine_size)
+        else:
+            space = await blocking(volume.space)
         return _OF_SPACE[info_class](space, tree).pack()
     answer = _OF_VOLUME[info_class](tree, call.server.start_ns)
     return answer if isinstance(answer, bytes) else answer.pack()
@@ -95,6 +104,7 @@ def _units(space: Space) -> tuple[int, int, int]:
 
 _OF_SPACE: Final[dict[int, Callable[[Space, TreeConnect], Record]]] = {
     FsInfo.FULL_SIZE: _full_size,
+    FsInfo.POSIX: query_posix_volume,
     FsInfo.SECTOR_SIZE: _sector_size,
     FsInfo.SIZE: _size,
 }

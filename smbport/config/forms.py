@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
 
+from smbport.state.dfs import DfsLink
 from smbport.state.settings import ALL_DIALECTS
 from smbport.wire.constants import Cipher, SigningAlgorithm
 
@@ -66,6 +67,25 @@ def _read_seconds(value: object) -> object:
     if type(value) not in (int, float):
         raise ValueError
     return value
+
+
+def _read_links(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError
+    links = []
+    for path, targets in value.items():
+        if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
+            raise ValueError
+        links.append(DfsLink(path.replace("\\", "/").strip("/"), tuple(map(_plain_target, targets))))
+    return tuple(links)
+
+
+def _plain_target(target: str) -> str:
+    return target.replace("/", "\\").strip("\\")
+
+
+def _write_links(links: Iterable[DfsLink]) -> object:
+    return {link.path: ["//" + target.replace("\\", "/") for target in link.targets] for link in links}
 
 
 UNITS: Final = {"GiB": 30, "MiB": 20, "KiB": 10}
@@ -174,6 +194,7 @@ BY_TYPE: Final[dict[object, Form]] = {
     str: Form("text", _read_exactly(str)),
     str | None: Form("text, not empty", _read_name),
     tuple[str, ...]: Form("a list of names", _read_names, list),
+    tuple[DfsLink, ...]: Form('a table such as {projects = ["//server/share"]}', _read_links, _write_links),
     tuple[Listener, ...]: Form('a list such as ["0.0.0.0:445", "[::]:445"]', _read_listeners, _write_listeners),
 }
 

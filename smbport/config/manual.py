@@ -62,9 +62,27 @@ DOCS: Final = {
         '"watched": others than this server may change the files; clients cache only what the platform watches. '
         '"none": nobody else ever does, on your word.'
     ),
+    "share.NAME.snapshots": "Where [previous versions](previous-versions.md) are: a path, one part of which has `*` or "
+    "`%Y %m %d %H %M %S` for the time. It begins at `path`, or with `/` at the root.",
+    "share.NAME.snapshot_times": 'When they were taken is in their names, in `"utc"` or `"local"` time; is when the '
+    'directory was `"modified"`; or is in the `info.xml` of `"snapper"`.',
+    "share.NAME.dfs": "[Folders that are on other servers](dfs.md), by their paths in the share. Each has one target "
+    "or more, which clients try in turn.",
+    "share.NAME.local_locks": "What clients lock is locked for local programs as well, and clients wait for what "
+    "these have locked (`fcntl`). Reading and writing heed the locks of clients only.",
     "share.NAME.continuous_availability": "Clients may ask for opens that outlive this server and go on with the next "
     "one; what they write is on the disk before it is answered. Needs `server.handle_store`.",
     "share.NAME.case_sensitive": "Names that differ only in case are different names for clients.",
+    "share.NAME.short_names": "Files also have names of the form 8.3, for programs that know no others; listings take "
+    "longer. Not with `case_sensitive`.",
+    "share.NAME.compression": "Data travels compressed, where clients can do that and it pays. It takes much time of "
+    "the processor, so it is for slow networks; reads and writes on connections that compress have at most 1 MiB.",
+    "share.NAME.macos": "[Apple's extensions](macos.md) for clients that ask for them: Finder info in listings, "
+    "resource forks, copies of whole files by the server.",
+    "share.NAME.time_machine": "macOS may [back up](macos.md) to this share with Time Machine. Needs `macos`.",
+    "share.NAME.time_machine_size": "What macOS is told that backups may take here in all; 0: as much as there is.",
+    "share.NAME.posix_extensions": "Clients that ask for the POSIX extensions of 3.1.1, such as Linux with the mount "
+    'option `posix`, get them: modes, owners, every character in names, case. Not with `acl = "nt"`.',
     "limits.connections": "Connections in all; lowered at start to half of what the system allows this process.",
     "limits.unauthenticated_connections": "Connections on which nobody has logged on yet.",
     "limits.connections_per_address": "Connections from one IPv4 address, or from one /64 network of IPv6.",
@@ -84,7 +102,8 @@ DOCS: Final = {
     "limits.credits_initial": "Credits that a connection has before a user is logged on; one pays for 64 KiB of data.",
     "limits.credits": "Credits that a connection has at most.",
     "limits.running_requests": "Requests at work on one connection; further ones are not read until one is done.",
-    "limits.async_requests": "Requests of one connection that wait for a lock, a lease break or a change.",
+    "limits.async_requests": "Requests of one connection that wait for a lock, a lease break, a change or "
+    "an answer of a pipe.",
     "limits.queued_bytes": "Answers that one client has not taken yet; above, its requests are not read.",
     "limits.read_size": "The longest READ.",
     "limits.write_size": "The longest WRITE.",

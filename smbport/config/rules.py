@@ -9,6 +9,8 @@ from typing import Final
 
 from smbport.config.forms import LISTS, MASK, toml, wrong
 from smbport.config.keys import KEYS, share_path
+from smbport.platform import SnapshotLayout
+from smbport.state.names import fold
 from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.users import user_name_problem
 from smbport.wire.constants import Cipher, Dialect
@@ -45,6 +47,7 @@ NOT_ABOVE: Final = (
 
 NETBIOS_NAME: Final = r"(?!\.)[A-Za-z0-9!#$%&'()@^_{}~.-]{1,15}"
 NOT_IN_TEXT: Final = r"[\x00-\x1f\x7f\ud800-\udfff]"
+NOT_IN_LINK: Final = rf'[\\/:*?"<>|]|{NOT_IN_TEXT}'
 
 
 def check_settings(settings: Settings, source: str = "settings") -> None:
@@ -70,6 +73,8 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     names: set[str] = set()
     for share in settings.shares:
         yield from _share_problems(share)
+        yield from _snapshot_problems(share)
+        yield from _link_problems(share)
         yield from _share_user_problems(share)
         yield from _share_server_problems(share, settings)
         if share.name.upper() in names:
@@ -152,6 +157,38 @@ def _share_problems(share: ShareSettings) -> Iterator[Problem]:
         )
 
 
+def _snapshot_problems(share: ShareSettings) -> Iterator[Problem]:
+    table = share_path(share.name)
+    if share.snapshots is None:
+        if share.snapshot_times != "utc":
+            yield f"{table}.snapshot_times", share.snapshot_times, "needs snapshots, the path where they are"
+        return
+    try:
+        SnapshotLayout.parse(share.snapshots, share.snapshot_times)
+    except ValueError as error:
+        yield f"{table}.snapshots", share.snapshots, str(error)
+
+
+def _link_problems(share: ShareSettings) -> Iterator[Problem]:
+    key = f"{share_path(share.name)}.dfs"
+    folded = [fold(link.path) for link in share.dfs]
+    for path, targets in share.dfs:
+        parts = path.split("/")
+        if not all(map(_fits_link, parts)):
+            yield key, path, "must be a path in the share"
+        above = {fold("/".join(parts[:count])) for count in range(1, len(parts))}
+        if folded.count(fold(path)) > 1 or above & set(folded):
+            yield key, path, "is, or is below, another link; names that differ only in case are the same"
+        for target in targets:
+            names = target.split("\\")
+            if len(names) < 2 or not all(map(_fits_link, names)):
+                yield key, target, 'must be a share of a server, or a folder in one, such as "//server/share/folder"'
+
+
+def _fits_link(part: str) -> bool:
+    return part not in ("", ".", "..") and not re.search(NOT_IN_LINK, part)
+
+
 def _share_user_problems(share: ShareSettings) -> Iterator[Problem]:
     table = share_path(share.name)
     valid, writing = ({name.casefold() for name in names} for names in (share.valid_users, share.write_users))
@@ -178,6 +215,15 @@ def _share_server_problems(share: ShareSettings, settings: Settings) -> Iterator
         yield f"{table}.guest", True, "needs server.guest_account, the system account that guests act as"
     if share.guest and "required" in (share.encryption, settings.encryption):
         yield f"{table}.guest", True, "guests have no key to encrypt with; set it to false or do not require encryption"
+    if share.time_machine and not share.macos:
+        yield f"{table}.time_machine", True, "needs macos = true"
+    if share.time_machine_size and not share.time_machine:
+        size = KEYS["share.NAME"]["time_machine_size"].form.write(share.time_machine_size)
+        yield f"{table}.time_machine_size", size, "needs time_machine = true"
+    if share.time_machine_size < 0:
+        yield f"{table}.time_machine_size", share.time_machine_size, "must not be negative"
+    if share.short_names and share.case_sensitive:
+        yield f"{table}.short_names", True, "names of the form 8.3 have no case; set it or case_sensitive to false"
     if share.continuous_availability and settings.handle_store is None:
         fix = "needs server.handle_store, the file that remembers what is open when the server dies"
         yield f"{table}.continuous_availability", True, fix

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from errno import EACCES, EAGAIN, EDQUOT, ENOENT, ENOSPC, EOPNOTSUPP
 from itertools import islice
-from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IMODE
+from stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IMODE
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from smbport.platform import Entry, File, FileKey, Kind, Stat
@@ -24,7 +24,10 @@ __all__ = [
     "check_wait", "make_stat",
 ]  # fmt: skip
 
-KINDS: Final = {S_IFREG: Kind.FILE, S_IFDIR: Kind.DIRECTORY, S_IFLNK: Kind.SYMLINK}
+KINDS: Final = {
+    S_IFREG: Kind.FILE, S_IFDIR: Kind.DIRECTORY, S_IFLNK: Kind.SYMLINK, S_IFIFO: Kind.FIFO, S_IFSOCK: Kind.SOCKET,
+    S_IFCHR: Kind.CHARACTER_DEVICE, S_IFBLK: Kind.BLOCK_DEVICE,
+}  # fmt: skip
 """The type bits of a mode -> what it is; anything else is Kind.OTHER."""
 
 FULL: Final = frozenset((ENOSPC, EDQUOT))

@@ -49,10 +49,14 @@ class PosixPlatform(Powers):
     def open_volume(self, path: str) -> Volume:
         root = Root(path)
         try:
-            return PosixVolume(root, find_features(root), self.umask)
+            return self.new_volume(root)
         except OSError:
             root.close()
             raise
+
+    def new_volume(self, root: Root) -> Volume:
+        """A volume of a root, which it takes over unless it raises."""
+        return PosixVolume(root, find_features(root), self.umask)
 
 
 class PosixPort:

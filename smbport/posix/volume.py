@@ -25,7 +25,7 @@ from errno import (
 )
 from hashlib import blake2b
 from itertools import islice
-from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
+from stat import S_IFSOCK, S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
 from typing import Final
 
 from smbport.platform import (
@@ -37,6 +37,7 @@ from smbport.platform import (
     Features,
     File,
     FileKey,
+    Kind,
     Space,
     Stat,
     Volume,
@@ -64,6 +65,7 @@ NO_SECOND_NAME: Final = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EMLINK))
 
 NAMES_TO_TRY: Final = 100  # guessed: few directories have no letter in the first hundred names
 EFFECTIVE_IDS: Final = os.access in os.supports_effective_ids
+MAKES_SPECIAL: Final = {os.mkfifo, os.mknod} <= os.supports_dir_fd
 
 
 class PosixVolume:
@@ -257,6 +259,20 @@ class PosixVolume:
             parent, name = self.walker.parent(check_path(path))
             try:
                 os.symlink(encoded, name, dir_fd=parent)
+            finally:
+                os.close(parent)
+
+    def make_special(self, path: str, kind: int, mode: int, *, wait: bool = False) -> None:
+        check_wait(wait)
+        if not MAKES_SPECIAL:
+            raise error(EPERM)
+        with self.rights:
+            parent, name = self.walker.parent(check_path(path))
+            try:
+                if kind == Kind.FIFO:
+                    os.mkfifo(name, mode, dir_fd=parent)
+                else:
+                    os.mknod(name, S_IFSOCK | mode, dir_fd=parent)
             finally:
                 os.close(parent)
 

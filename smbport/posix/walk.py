@@ -12,7 +12,7 @@ from errno import EACCES, EBUSY, EINVAL, ELOOP, EMLINK, ENOTDIR, EXDEV
 from stat import S_ISLNK
 from typing import Final
 
-__all__ = ["HIDDEN", "PLAIN", "Root", "Walker", "check_path", "error"]
+__all__ = ["HIDDEN", "PASS_THROUGH", "PLAIN", "Root", "Walker", "check_path", "error"]
 
 PLAIN: Final = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """Flags of every open: no FIFO and no lease is waited for, no terminal is acquired."""
@@ -60,13 +60,16 @@ def check_path(path: str) -> bytes:
 
 
 class Root:
-    """The open root directory that a volume and all its views share."""
+    """The open root directory that a volume and all its views share.
+
+    `fd`, which it takes over, is the directory if that is not what has the path: a snapshot of it.
+    """
 
     __slots__ = ("fd", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, fd: int | None = None) -> None:
         self.path = os.fsencode(os.path.realpath(path))
-        self.fd = os.open(self.path, PASS_THROUGH & ~os.O_NOFOLLOW)
+        self.fd = os.open(self.path, PASS_THROUGH & ~os.O_NOFOLLOW) if fd is None else fd
 
     def close(self) -> None:
         """Close once.  The number is forgotten, so that no view can ever use whatever gets it next."""

@@ -15,7 +15,7 @@ from smbport.state.oplocks import CHANGE, Blocker, Break, Cache, Contention, Opl
 from smbport.wire.break_ import LeaseBreakFlag, LeaseBreakNotification, OplockBreakNotification
 from smbport.wire.change import NotifyAction
 from smbport.wire.constants import Command, HeaderFlag, OplockLevel
-from smbport.wire.header import frame_prefix, response_message
+from smbport.wire.frame import frame_prefix, response_message
 from smbport.wire.record import Buffer
 from smbport.wire.status import Status
 

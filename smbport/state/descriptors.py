@@ -16,6 +16,7 @@ from errno import ENOTSUP, EOPNOTSUPP
 from smbport.platform import AccessControl, Account, AclEntry, Directory, File, Stat, Volume
 from smbport.security.access import Token, maximal_access
 from smbport.security.inheritance import create_descriptor, default_descriptor
+from smbport.security.nfs4_acl import is_nfs4
 from smbport.security.ntacl import SystemState, pack_stored, parse_stored
 from smbport.security.posix_acl import approximate, describe, mode_of, replace_sids
 from smbport.security.sids import account_token, unix_id
@@ -122,7 +123,7 @@ class Descriptors:
             node.set_owner(uid, gid, wait=wait)
         state = self._state(node, node.stat(), wait=wait)
         entries = approximate(descriptor, state)
-        if len(entries) > 3 and self._try_set_list(node, entries, wait=wait):
+        if (len(entries) > 3 or is_nfs4(entries)) and self._try_set_list(node, entries, wait=wait):
             return
         if state.access:
             self.acl.set_list(node, (), wait=wait)

@@ -282,10 +282,10 @@ class Lookout:
         moves = _MOVES.get(action, ())
         if post is not None:
             self._ledger.note(post.number, name, post, moves)
-        if moves is DEPARTURES and what & OF_DIRECTORY:
+        if moves == DEPARTURES and what & OF_DIRECTORY:
             for gone in self._at_or_below(share, path):
                 gone.doubtful = True
-        elif moves is ARRIVALS:
+        elif moves == ARRIVALS:
             if what & OF_DIRECTORY:
                 self._extend(share, path, tell=False)
             elif by is not None:
@@ -359,7 +359,7 @@ class Lookout:
         """A scan attended these, and what it found in them is new if it is to be told."""
         self.listen()
         ours = [each for each in noted if each.share is share]
-        gone = [each.path for each in ours if each.what & OF_DIRECTORY and _MOVES.get(each.action) is DEPARTURES]
+        gone = [each.path for each in ours if each.what & OF_DIRECTORY and _MOVES.get(each.action) == DEPARTURES]
         for directory in found:
             if any((directory.path + "/").startswith(path + "/") for path in gone):
                 continue  # what has the path now, if anything, is found by a scan of its own

@@ -6,6 +6,9 @@ character c is U+F000+c, then U+F020.. for  " * : < > ? \\ |  and a space or dot
 are not UTF-8 (surrogate escapes in Python) travel as U+EF80..U+EFFF, and so do the bytes of those characters of
 the block that a name on disk really holds.  Both directions are total, and back on disk a name is what it was: every
 name can be listed, opened and deleted.
+
+To a client with the POSIX extensions only "/" is reserved; it is shown names as they are on disk, but for the two
+kinds that have no other form, and may use the private characters all the same.
 """
 
 import re
@@ -13,7 +16,10 @@ from typing import Final, NamedTuple
 
 from smbport.wire.status import Status, StatusError
 
-__all__ = ["FileName", "Pattern", "fold", "has_wildcards", "name_for_disk", "name_for_wire", "parse_file_name"]
+__all__ = [
+    "FileName", "Pattern", "fold", "has_wildcards", "name_for_disk", "name_for_posix", "name_for_wire",
+    "parse_file_name", "parse_posix_name",
+]  # fmt: skip
 
 MAX_PART: Final = 255  # UTF-16 units in one part of a path, as on NTFS
 MAX_PATH_BYTES: Final = 4095
@@ -25,11 +31,12 @@ _SFM: Final = {chr(code): chr(0xF000 + code) for code in range(1, 32)} | {
 _SFM_AT_END: Final = {" ": "\uf028", ".": "\uf029"}
 _ESCAPES: Final = {chr(0xDC00 + byte): chr(0xEF00 + byte) for byte in range(0x80, 0x100)}
 _BLOCK: Final = [chr(code) for code in (*range(0xEF80, 0xF000), *range(0xF001, 0xF02A))]
-_TO_WIRE: Final = str.maketrans(
-    _SFM | _ESCAPES | {letter: "".join(chr(0xEF00 + byte) for byte in letter.encode()) for letter in _BLOCK}
-)
+_ALWAYS: Final = _ESCAPES | {letter: "".join(chr(0xEF00 + byte) for byte in letter.encode()) for letter in _BLOCK}
+_TO_WIRE: Final = str.maketrans(_SFM | _ALWAYS)
+_TO_POSIX: Final = str.maketrans(_ALWAYS)
 _TO_DISK: Final = str.maketrans({wire: disk for disk, wire in (_SFM | _SFM_AT_END | _ESCAPES).items()})
 _NEEDS_WIRE: Final = re.compile(r'[\x01-\x1f"*:<>?\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]|[ .]$').search
+_NEEDS_POSIX: Final = re.compile(r"[\udc80-\udcff\uef80-\uefff\uf001-\uf029]").search
 _NEEDS_DISK: Final = re.compile("[\uef80-\uefff\uf001-\uf029]").search
 _RESERVED: Final = re.compile(r'[\x00-\x1f"*:<>?|/]').search
 _RESERVED_IN_STREAMS: Final = re.compile(r"[\x00/\\]").search
@@ -48,8 +55,8 @@ class FileName(NamedTuple):
 def parse_file_name(text: str) -> FileName:
     """Check the name of a CREATE, RENAME or LINK and turn it into a path.  [MS-SMB2] 3.3.5.9, [MS-FSCC] 2.1.5
 
-    Raises StatusError: INVALID_PARAMETER for a leading separator, OBJECT_PATH_SYNTAX_BAD for "..",
-    OBJECT_NAME_INVALID for anything else that is not a name.
+    Raises StatusError: INVALID_PARAMETER for a leading separator, OBJECT_PATH_SYNTAX_BAD for ".." that leads out of the
+    share, OBJECT_NAME_INVALID for anything else that is not a name.
     """
     if not text:
         return FileName("", "", False)
@@ -61,6 +68,39 @@ def parse_file_name(text: str) -> FileName:
     if directory:
         text = text[:-1]
     parts = text.split("\\")
+    return FileName(_join(_without_parents(parts) if ".." in parts else parts), "", directory)
+
+
+def parse_posix_name(text: str) -> FileName:
+    """The same for a client with the POSIX extensions: "/" separates, and all but NUL is a letter.  [SMB3-POSIX] 2.1.3
+
+    Raises the same as `parse_file_name`.
+    """
+    if not text:
+        return FileName("", "", False)
+    if text[0] == "/":
+        raise StatusError(Status.INVALID_PARAMETER, "name begins with a separator")
+    if "\0" in text:
+        raise StatusError(Status.OBJECT_NAME_INVALID, "reserved character")
+    directory = text.endswith("/")
+    return FileName(_join((text[:-1] if directory else text).split("/")), "", directory)
+
+
+def _without_parents(parts: list[str]) -> list[str]:
+    """The same path without "..", each of which takes back the part before it, whatever is there: no disk is asked."""
+    kept: list[str] = []
+    for part in parts:
+        if part != "..":
+            kept.append(part)
+        elif not kept:
+            raise StatusError(Status.OBJECT_PATH_SYNTAX_BAD, "a name that leads out of the share")
+        elif kept.pop() in ("", "."):
+            raise StatusError(Status.OBJECT_NAME_INVALID, "empty or relative part")
+    return kept
+
+
+def _join(parts: list[str]) -> str:
+    """The path on disk."""
     for part in parts:
         if part == "..":
             raise StatusError(Status.OBJECT_PATH_SYNTAX_BAD, "parent directory in a name")
@@ -71,7 +111,7 @@ def parse_file_name(text: str) -> FileName:
         path = _path_for_disk(parts)
     if len(path) > MAX_PATH_BYTES // 4 and len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
         raise StatusError(Status.OBJECT_NAME_INVALID, "overlong path")
-    return FileName(path, "", directory)
+    return path
 
 
 def _parse_stream(text: str) -> FileName:
@@ -118,6 +158,11 @@ def name_for_wire(name: str) -> str:
         return name
     mapped = name.translate(_TO_WIRE)
     return mapped[:-1] + _SFM_AT_END.get(mapped[-1], mapped[-1])
+
+
+def name_for_posix(name: str) -> str:
+    """One name from disk as clients with the POSIX extensions see it."""
+    return name.translate(_TO_POSIX) if _NEEDS_POSIX(name) else name
 
 
 def fold(name: str) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from smbport.platform import Directory, Entry, File, Volume
 from smbport.state.app_instances import AppInstance
 from smbport.state.durable import Durability, Promise
+from smbport.state.frozen_times import FrozenTimes
 from smbport.state.lock_sequences import LockSequences
 from smbport.state.names import Pattern
 from smbport.state.watches import Watch
+from smbport.wire.aapl import MacAttributes
 from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CreateOption, OplockLevel
 from smbport.wire.create_contexts import LeaseState
@@ -88,8 +90,8 @@ class FileOpen(Open):
 
     __slots__ = (
         "app_instance", "base", "create_options", "created", "cursor", "delete_on_close", "durability", "early_breaks",
-        "governed", "held", "is_directory", "lease", "lock_sequences", "next_ea", "node", "oplock", "path", "position",
-        "share_access", "shared", "stream", "unreported", "watch",
+        "frozen", "governed", "held", "is_directory", "lease", "lock_sequences", "next_ea", "node", "oplock", "path",
+        "position", "posix", "share_access", "shared", "stream", "unreported", "watch",
     )  # fmt: skip
 
     shared: "SharedFile"
@@ -116,10 +118,12 @@ class FileOpen(Open):
         self.stream = stream  # its name; "" is the file itself
         self.path = path  # the name inside the share, which a rename may change
         self.is_directory = node.is_directory
+        self.posix = False  # opened with the POSIX extensions: names and deleting go by their rules
         self.governed = False  # a descriptor decided, so the server changes the name with its own rights
         self.delete_on_close = bool(create_options & CreateOption.DELETE_ON_CLOSE)
         self.created = False  # this open made the name, so a flush must make the name durable too
         self.position = 0
+        self.frozen: FrozenTimes | None = None  # times that what is done here does not move
         self.next_ea = 0  # how many of its extended attributes were told
         self.cursor: DirectoryCursor | None = None
         self.unreported = 0  # CompletionFilter bits of changes that are told when it is closed
@@ -244,6 +248,8 @@ class FileOpen(Open):
 
     def release_handle(self) -> None:
         self.node.close()
+        if self.tree.live is not None:
+            self.tree.close()
 
 
 class DirectoryCursor:
@@ -252,7 +258,7 @@ class DirectoryCursor:
     A directory handle is used by one request at a time: a second one waits until `release`.
     """
 
-    __slots__ = ("busy", "ended", "literal", "names_only", "pattern", "rest", "started", "waiters")
+    __slots__ = ("busy", "ended", "literal", "mac_attributes", "names_only", "pattern", "rest", "started", "waiters")
 
     def __init__(self, pattern: Pattern, literal: str | None) -> None:
         self.busy = False
@@ -264,6 +270,7 @@ class DirectoryCursor:
         self.pattern = pattern
         self.literal = literal  # the one name on disk that can match, if the pattern is a name
         self.rest: list[Entry] = []  # read from the platform, not yet sent
+        self.mac_attributes: dict[str, MacAttributes] = {}  # of those that have any, if macOS lists them
         self.names_only = False  # they were read without their state
         self.started = False  # "." and ".." were offered
         self.ended = False  # the platform has no more
@@ -288,6 +295,9 @@ class RpcPipe(Protocol):
     def available(self) -> int:
         """Bytes that wait to be read."""
 
+    def is_ready(self) -> bool:
+        """Whether `read` has an answer, or an error."""
+
     def transceive(self, data: Buffer, max_length: int) -> tuple[bytes, bool]:
         """Write a request and read its answer."""
 
@@ -295,7 +305,7 @@ class RpcPipe(Protocol):
 class PipeOpen(Open):
     """An open named pipe on IPC$."""
 
-    __slots__ = ("name", "pipe")
+    __slots__ = ("name", "pipe", "readers")
 
     def __init__(
         self, tree: "TreeConnect", persistent_id: int, volatile_id: int, granted_access: int, name: str, pipe: RpcPipe
@@ -303,3 +313,14 @@ class PipeOpen(Open):
         super().__init__(tree, persistent_id, volatile_id, granted_access)
         self.name = name
         self.pipe = pipe
+        self.readers: list[Event] = []  # of requests that wait for an answer, in the order they came
+
+    def wake_reader(self) -> None:
+        """Something was written or read, or somebody does not wait any more: the oldest READ goes on if it can."""
+        if self.readers and self.pipe.is_ready():
+            self.readers[0].set()
+
+    def end_reads(self) -> None:
+        """It was closed: nobody waits any more."""
+        for event in self.readers:
+            event.set()

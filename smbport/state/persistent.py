@@ -53,6 +53,7 @@ class PersistentRecord:
     oplock_level: int
     lease: LeaseRecord | None
     lock_sequences: bytes
+    posix: bool = False  # opened with the POSIX extensions
 
 
 class LockChange(NamedTuple):
@@ -165,4 +166,5 @@ def record_of(opened: "FileOpen") -> PersistentRecord:
         oplock_level=opened.oplock.level if opened.oplock is not None else 0,
         lease=lease_record,
         lock_sequences=bytes(opened.lock_sequences.numbers) if opened.lock_sequences is not None else b"",
+        posix=opened.posix,
     )

@@ -16,7 +16,7 @@ from smbport.state.breaks import break_caches
 from smbport.state.durable import DurableOpens
 from smbport.state.leases import Leases
 from smbport.state.lookout import Lookout
-from smbport.state.open import FileOpen, Open
+from smbport.state.open import FileOpen, Open, PipeOpen
 from smbport.state.oplocks import NEED_CLOSED
 from smbport.state.persistent import HandleStore, Unsaved
 from smbport.state.session import Session
@@ -144,6 +144,8 @@ class Server:
             if opened.app_instance is not None:
                 self.app_instances.forget(opened)
             doomed = self._leave_file(opened)
+        elif isinstance(opened, PipeOpen):
+            opened.end_reads()
         if not opened.pins:
             self._release(opened)
         return doomed
@@ -182,7 +184,7 @@ class Server:
         elif opened.oplock is not None:
             shared.oplocks.release(opened.oplock)
         last = self.files.leave(shared, opened)
-        return self.files.due(shared) if last else None
+        return self.files.due(shared) if last else self.files.unlink(shared)
 
     def unpin(self, opened: Open) -> None:
         """A request on this open has ended."""
@@ -211,13 +213,20 @@ def _open_shares(shares: Sequence[ShareSettings], platform: Platform) -> dict[st
 
 
 def _open_share(settings: ShareSettings, platform: Platform) -> Share:
+    name = _descriptor_name(settings, platform) if settings.acl == "nt" else None
+    if settings.local_locks and platform.range_locks is None:
+        reason = platform.absent.get("range_locks")
+        raise OSError(ENOTSUP, f"share {settings.name!r}: local_locks = true is not possible: {reason}")
+    if settings.snapshots is not None and platform.snapshots is None:
+        reason = platform.absent.get("snapshots")
+        raise OSError(ENOTSUP, f"share {settings.name!r}: snapshots are not possible: {reason}")
     try:
         volume = platform.open_volume(settings.path)
     except OSError as error:
         why = error.strerror or error
         message = f"share {settings.name!r}: cannot serve {settings.path!r}: {why}; make it, or correct the path"
         raise OSError(error.errno, message) from error
-    return Share(settings, volume, _descriptor_name(settings, platform) if settings.acl == "nt" else None)
+    return Share(settings, volume, name)
 
 
 def _descriptor_name(settings: ShareSettings, platform: Platform) -> str:

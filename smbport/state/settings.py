@@ -6,6 +6,8 @@ Defaults are safe: signing required, no guests, no anonymous sessions, every res
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from smbport.platform import SnapshotTimes
+from smbport.state.dfs import DfsLink
 from smbport.wire.constants import Cipher, Dialect, SigningAlgorithm
 
 __all__ = ["ALL_DIALECTS", "Limits", "Settings", "ShareSettings"]
@@ -49,7 +51,7 @@ class Limits:
     disconnected_opens: int = 16384  # durable ones whose clients are gone; they count as opens too
     disconnected_opens_per_user: int = 4096
     durable_timeout_s: float = 960  # longest time that any of them is kept; clients may ask for less
-    watches_per_session: int = 1024
+    watches_per_session: int = 2048  # more than two connections may wait for; see async_requests
     watched_directories: int = 8192  # in which the server notices what others change, for caches and watched trees
     notify_size: int = 65536  # bytes kept for one watched directory until its client asks
     pipes_per_session: int = 64
@@ -88,7 +90,17 @@ class ShareSettings:
     access_based_enumeration: bool = False  # listings leave out what their reader may not read
     continuous_availability: bool = False  # clients may ask for opens that survive this process
     local_changes: Literal["watched", "none"] = "watched"  # "none": nobody but this server changes the files, ever
+    snapshots: str | None = None  # where they are: a path, one part of which has "*" or directives of strftime
+    snapshot_times: SnapshotTimes = "utc"  # how it is known when they were taken
+    dfs: tuple[DfsLink, ...] = ()  # names that stand for folders of other servers
+    local_locks: bool = False  # byte ranges that clients lock are locked for local programs too, and theirs count
     case_sensitive: bool = False  # names that differ in case only are different names for clients
+    short_names: bool = False  # files also have names of the form 8.3
+    compression: bool = False  # data goes compressed to clients that can; takes much time of a processor
+    macos: bool = False  # Apple's extensions: Finder info in listings, resource forks, copies of whole files
+    time_machine: bool = False  # macOS may back up to it
+    time_machine_size: int = 0  # bytes that clients are told they may take in all; 0: as much as there is
+    posix_extensions: bool = True  # 3.1.1's for Linux, where the system decides: with acl "nt" never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,6 +172,19 @@ class SharedFiles:
             self.forget(shared)
         return True
 
+    def unlink(self, shared: SharedFile) -> "FileOpen | None":
+        """By POSIX' rules a name does not wait for the last open: the open whose name must go now, if there is one.
+
+        Only what other clients with the POSIX extensions have open loses its name under them.
+        """
+        doomed = shared.doomed_by
+        if doomed is None or not (doomed.posix and doomed.closed) or shared.base is not None or shared.streams:
+            return None
+        if not all(other.posix for other in shared.opens):
+            return None
+        shared.doomed_by = None
+        return doomed
+
     def due(self, shared: SharedFile) -> "FileOpen | None":
         """The open whose name must go, now that nobody has the file or the stream open any more."""
         base = shared.base
@@ -184,7 +197,8 @@ class SharedFiles:
         self._dying.pop(shared, None)
         base = shared.base
         if base is None:
-            self._by_key.pop(shared.key, None)
+            if not shared.opens and self._by_key.get(shared.key) is shared:  # unlinked by POSIX' rules it may live on
+                del self._by_key[shared.key]
             return
         if base.streams.get(fold(shared.stream)) is shared:
             del base.streams[fold(shared.stream)]

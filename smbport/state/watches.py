@@ -96,6 +96,11 @@ class Watch:
         has_news = (self._kept or self._lost) and not self._torn
         return self._take(room) if has_news else None
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a request waits for news."""
+        return bool(self._waiters)
+
     def wait(self, waiter: Waiter) -> None:
         """A request that `ask` had no answer for waits behind the others."""
         self._waiters.append(waiter)

@@ -31,6 +31,8 @@ PARTS: Final = {
     "watch": "Watch",
     "clone": "Clone",
     "sparse": "Sparse",
+    "range_locks": "RangeLocks",
+    "snapshots": "Snapshots",
 }
 """Attributes of a platform that are objects with calls of their own."""
 

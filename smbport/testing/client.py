@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import spnego
 
+from smbport.compression.message import compress_message, expand
 from smbport.security.keys import SessionKeys, channel_signing_key, derive_keys
 from smbport.security.preauth import PreauthHash
 from smbport.security.sealing import Sealer
@@ -31,11 +32,13 @@ from smbport.wire.break_ import (
     OplockBreakResponse,
     parse_break_notification,
 )
+from smbport.wire.compression import CompressionFlag
 from smbport.wire.constants import (
     Access,
     Capability,
     Cipher,
     Command,
+    CompressionAlgorithm,
     ContextTag,
     CreateDisposition,
     Dialect,
@@ -68,7 +71,8 @@ from smbport.wire.file import (
     pack_write_request,
     read_data,
 )
-from smbport.wire.header import HEADER_SIZE, SMB2_MAGIC, TRANSFORM_MAGIC, Header
+from smbport.wire.frame import MAX_FRAME
+from smbport.wire.header import COMPRESSION_MAGIC, HEADER_SIZE, SMB2_MAGIC, TRANSFORM_MAGIC, Header
 from smbport.wire.info import (
     QueryInfoRequest,
     QueryInfoResponse,
@@ -82,10 +86,12 @@ from smbport.wire.negotiate import (
     NegotiateResponse,
     negotiate_contexts,
     negotiate_security_buffer,
+    pack_compression_context,
     pack_encryption_context,
     pack_negotiate_request,
     pack_preauth_context,
     pack_signing_context,
+    parse_compression_context,
     parse_encryption_context,
     parse_signing_context,
 )
@@ -128,6 +134,11 @@ class Client:
         self.sign = True
         self.cipher: int | None = None
         self.signing_algorithm = SigningAlgorithm.HMAC_SHA256
+        self.compression: tuple[int, ...] = ()  # agreed on
+        self.chained = False
+        self.compress = False  # compress what is sent from now on
+        self.expanded = 0  # how many messages were received compressed
+        self.agreed: dict[int, bytes] = {}  # the negotiate contexts of the server
         self.session_key = b""
         self.keys = SessionKeys(b"", b"", b"", b"")  # made by `log_on`
         self.credits = 1
@@ -161,14 +172,19 @@ class Client:
         return bytearray(header.pack() + body)
 
     def protect(self, message: bytearray) -> bytes:
-        """Sign or seal a message as this session does."""
+        """Sign or seal a message as this session does, and compress it if it is to be."""
         if self.seal and self.sealer is not None:
-            return b"".join(self.sealer.seal(self.session_id, [message]))
+            return b"".join(self.sealer.seal(self.session_id, [self._compressed(message)]))
         if self.sign and self.signer is not None:
             message[16] |= HeaderFlag.SIGNED
             self.signer.sign(memoryview(message), from_server=False)
             self._signed.add(int.from_bytes(message[24:32], "little"))
-        return bytes(message)
+        return self._compressed(message)
+
+    def _compressed(self, message: bytearray) -> bytes:
+        if not self.compress:
+            return bytes(message)
+        return compress_message(bytes(message), self.compression, chained=self.chained)
 
     def receive(self) -> tuple[Header, bytes]:
         """The next message, unsealed and verified, interim responses included; notifications go to `breaks`."""
@@ -188,6 +204,9 @@ class Client:
         if sealed:
             assert self.sealer is not None
             frame = bytes(self.sealer.unseal(memoryview(bytearray(frame))))
+        if frame[:4] == COMPRESSION_MAGIC:
+            self.expanded += 1
+            frame = bytes(expand(memoryview(frame), self.compression, chained=self.chained, limit=MAX_FRAME))
         header = Header.unpack_from(frame)
         self.credits += header.credits
         if not sealed:
@@ -244,8 +263,11 @@ class Client:
         *,
         ciphers: Sequence[int] = (Cipher.AES_128_GCM, Cipher.AES_128_CCM, Cipher.AES_256_GCM, Cipher.AES_256_CCM),
         signing: Sequence[int] = (SigningAlgorithm.AES_GMAC, SigningAlgorithm.AES_CMAC, SigningAlgorithm.HMAC_SHA256),
+        compression: Sequence[int] = (),
+        chained: bool = True,
+        more_contexts: Sequence[tuple[int, bytes]] = (),
     ) -> NegotiateResponse:
-        """[MS-SMB2] 3.2.4.2.2.2"""
+        """Dialects and what goes with 3.1.1; `more_contexts` are sent as they are.  [MS-SMB2] 3.2.4.2.2.2"""
         request = NegotiateRequest(
             security_mode=SecurityMode.SIGNING_ENABLED,
             capabilities=self.capabilities if max(dialects) >= Dialect.SMB_3_0 else 0,
@@ -259,6 +281,10 @@ class Client:
                 contexts.append((NegotiateContextType.ENCRYPTION, pack_encryption_context(ciphers)))
             if signing:
                 contexts.append((NegotiateContextType.SIGNING, pack_signing_context(signing)))
+            if compression:
+                flags = CompressionFlag.CHAINED if chained else CompressionFlag.NONE
+                contexts.append((NegotiateContextType.COMPRESSION, pack_compression_context(flags, compression)))
+            contexts += more_contexts
         message = self.message(Command.NEGOTIATE, pack_negotiate_request(request, dialects, contexts))
         self.link.send(bytes(message))
         header, frame = self.receive()
@@ -279,11 +305,16 @@ class Client:
                 self.cipher = Cipher.AES_128_CCM
         if self.dialect != Dialect.SMB_3_1_1:
             return
-        for kind, data in negotiate_contexts(frame, response):
+        self.agreed = {kind: bytes(data) for kind, data in negotiate_contexts(frame, response)}
+        for kind, data in self.agreed.items():
             if kind == NegotiateContextType.ENCRYPTION:
                 self.cipher = parse_encryption_context(data)[0] or None
             elif kind == NegotiateContextType.SIGNING:
                 self.signing_algorithm = parse_signing_context(data)[0]
+            elif kind == NegotiateContextType.COMPRESSION:
+                flags, algorithms = parse_compression_context(data)
+                self.chained = flags == CompressionFlag.CHAINED
+                self.compression = tuple(found for found in algorithms if found != CompressionAlgorithm.NONE)
 
     def log_on(self, user: str, password: str, *, previous_session_id: int = 0) -> SessionSetupResponse:
         """NTLMv2 within SPNEGO.  Raises StatusError if the server does not want us."""

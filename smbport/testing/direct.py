@@ -16,7 +16,7 @@ from smbport.commands.call import Chain, FileRange
 from smbport.commands.close import delete_name
 from smbport.commands.dispatch import accept, answer_chain, pack_interim, pack_replies
 from smbport.commands.negotiate import answer_smb1
-from smbport.commands.steps import Blocking, Step, Waiting
+from smbport.commands.steps import Blocking, Manner, Step, Waiting
 from smbport.platform import Platform
 from smbport.security.auth import Authenticator, UserDatabase
 from smbport.server.drive import Handler, begin
@@ -125,7 +125,7 @@ class DirectConnection:
         for waiter in list(self.waiting):
             over = waiter.step.timeout_s is not None and (expire or not waiter.step.timeout_s)
             happened = waiter.step.event.is_set()
-            cancelled = waiter.cancelled and waiter.step.interim and not happened  # a silent wait cannot be cancelled
+            cancelled = waiter.cancelled and waiter.step.manner is not Manner.SHIELDED and not happened
             if not (cancelled or happened or over):
                 continue
             self.waiting.remove(waiter)
@@ -142,11 +142,13 @@ class DirectConnection:
         return sent
 
     def close(self) -> None:
-        """The client is gone: everything it held is released."""
-        for waiter in self.waiting:
-            waiter.handler.close()
-        self.waiting.clear()
-        self.state.running.clear()
+        """The client is gone: everything it held is released.  What goes on without it does so with `resume`."""
+        self.state.cancel_lost()
+        for waiter in list(self.waiting):
+            if waiter.cancelled:
+                waiter.handler.close()
+                self.waiting.remove(waiter)
+                del self.state.running[waiter.running.message_id]
         for session in self.state.sessions_lost():
             for opened in session.lose():
                 handler = delete_name(self.server, opened)
@@ -161,20 +163,24 @@ class DirectConnection:
     def _send(self, parts: list[Part]) -> None:
         self._sent += _frames(parts)
 
-    def _follow(self, message_id: int, running: Running | None) -> Running:
+    def _follow(self, chain: Chain, running: Running | None) -> Running:
         """What CANCEL finds while this request waits; another one of the same chain may have waited before."""
+        call = chain.calls[chain.current]
+        message_id = call.header.message_id
         if running is not None and running.message_id == message_id:
             return running
         if running is not None:
             self.state.running.pop(running.message_id, None)
-        running = self.state.running[message_id] = Running(message_id, None, lambda: None)
+        session = call.channel.session if call.channel is not None else None
+        running = self.state.running[message_id] = Running(message_id, session, lambda: None)
         return running
 
     def _run(self, chain: Chain, handler: Handler, step: Step | None, running: Running | None = None) -> None:
         while step is not None:
             if isinstance(step, Waiting):
-                running = self._follow(chain.calls[chain.current].header.message_id, running)
-                if step.interim and not running.async_id:
+                running = self._follow(chain, running)
+                running.outlives = step.manner not in (Manner.PENDING, Manner.SHIELDED)
+                if step.manner in (Manner.PENDING, Manner.LASTING) and not running.async_id:
                     running.async_id = self.server.new_async_id()
                     self._send(pack_interim(chain, running.async_id))
                     chain.replies_are_out()
@@ -185,6 +191,8 @@ class DirectConnection:
             self.state.running.pop(running.message_id, None)
         self._send(pack_replies(chain))
         chain.replies_are_out()
+        if self.state.ended:
+            self.state.sessions_lost()  # those that this request has kept here
 
 
 def _take_blocking(handler: Handler, step: Step) -> Step | None:

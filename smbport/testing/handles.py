@@ -39,6 +39,10 @@ class MemoryNode:
         inode.handles += 1
         tree.handles += 1
 
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
     def stat(self) -> Stat:
         with self.tree.lock:
             return self._opened().stat()

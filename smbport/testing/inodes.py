@@ -35,14 +35,14 @@ STICKY: Final = 0o1000
 
 
 class Inode:
-    """What a name stands for; this class itself is a socket, FIFO or device."""
+    """What a name stands for."""
 
     __slots__ = (
         "access_ns", "attributes", "birth_ns", "change_ns", "descriptors", "dos_attributes", "gid", "handles", "key",
         "links", "mode", "streams", "uid", "write_ns",
     )  # fmt: skip
 
-    kind = Kind.OTHER
+    kind: int
 
     def __init__(self, key: FileKey, mode: int, uid: int, gid: int, now_ns: int) -> None:
         self.key = key
@@ -138,6 +138,16 @@ class LinkInode(Inode):
         return len(os.fsencode(self.target))
 
 
+class SpecialInode(Inode):
+    """A FIFO or a socket."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, key: FileKey, mode: int, uid: int, gid: int, now_ns: int, kind: int) -> None:
+        super().__init__(key, mode, uid, gid, now_ns)
+        self.kind = kind
+
+
 class Tree:
     """The names and inodes of one volume."""
 
@@ -191,9 +201,9 @@ class Tree:
         self._enter(directory, name, inode, inode.birth_ns)
         self.watch.entered(directory, name, inode)
 
-    def add_other(self, who: Account, path: str, mode: int) -> None:
+    def add_special(self, who: Account, path: str, kind: int, mode: int) -> None:
         directory, name = self._free_place(who, path)
-        inode = Inode(self._next_key(), mode, who.uid, who.gid, self.clock())
+        inode = SpecialInode(self._next_key(), mode, who.uid, _group_in(directory, who), self.clock(), kind)
         self._enter(directory, name, inode, inode.birth_ns)
         self.watch.entered(directory, name, inode)
 

@@ -29,6 +29,8 @@ from smbport.testing.exam.powers import (
     check_sparse,
     check_zero_copy,
 )
+from smbport.testing.exam.range_locks import check_range_locks
+from smbport.testing.exam.snapshots import check_snapshots
 from smbport.testing.exam.streams import check_streams
 from smbport.testing.exam.volumes import check_read_only, check_volume
 from smbport.testing.exam.watching import check_watch
@@ -36,9 +38,9 @@ from smbport.testing.exam.watching import check_watch
 __all__ = [
     "CHECKS", "Check", "ExamFailed", "Finding", "NotExamined", "Report", "check_acl", "check_attributes",
     "check_blocking", "check_clone", "check_containment", "check_directories", "check_files", "check_honesty",
-    "check_identity", "check_links", "check_names", "check_read_only", "check_removing", "check_renaming",
-    "check_sockets", "check_sparse", "check_streams", "check_threads", "check_times", "check_volume", "check_watch",
-    "check_zero_copy", "examine",
+    "check_identity", "check_links", "check_names", "check_range_locks", "check_read_only", "check_removing",
+    "check_renaming", "check_snapshots", "check_sockets", "check_sparse", "check_streams", "check_threads",
+    "check_times", "check_volume", "check_watch", "check_zero_copy", "examine",
 ]  # fmt: skip
 
 Outcome = Literal["passed", "failed", "absent"]
@@ -67,6 +69,8 @@ CHECKS: Final[dict[str, Check]] = {
     "identity": check_identity,
     "clone": check_clone,
     "sparse": check_sparse,
+    "range_locks": check_range_locks,
+    "snapshots": check_snapshots,
 }
 """Every check by name, in the order in which `examine` runs them."""
 

@@ -2,8 +2,8 @@
 
 `MemoryPlatform().open_volume(name)` makes the volume `name` on first use, so `smbport serve --share
 data=anything --platform memory` works.  It is a POSIX system in small: inodes with link counts, symbolic links,
-files that live on while open, permission bits, owners, holes.  Extended attributes, named streams, cloning, holes and
-a watch are there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
+files that live on while open, permission bits, owners, holes.  Extended attributes, named streams, snapshots, cloning,
+holes and a watch are there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
 
 Same calls, same results: inode numbers are counted, and so is the time, by a clock that moves 100 ns with each
 reading.  Every call does its work at once; none ever raises BlockingIOError.  All is lost with the object.
@@ -51,6 +51,8 @@ from smbport.testing.inodes import (
     failure,
 )
 from smbport.testing.pages import BLOCK
+from smbport.testing.range_locks import MemoryRangeLocks
+from smbport.testing.snapshots import MemorySnapshots
 from smbport.testing.streams import MemoryStreams
 from smbport.testing.watches import MemoryWatch
 
@@ -65,7 +67,6 @@ MAX_ATTRIBUTE: Final = 65536  # Linux's XATTR_SIZE_MAX
 
 ABSENT: Final = {
     "zero_copy": "file data is in this process already",
-    "snapshots": "only the present is kept",
     "leases": "nobody else opens the files",
     "kernel": "no kernel serves them",
 }
@@ -130,6 +131,10 @@ class MemoryVolume:
             raise failure(errno.EINVAL)
         self.plant_link(path, target)
 
+    def make_special(self, path: str, kind: int, mode: int, *, wait: bool = False) -> None:
+        with self._locked() as who:
+            self._tree.add_special(who, path, kind, mode)
+
     def read_link(self, path: str, *, wait: bool = False) -> str:
         with self._locked() as who:
             link = self._tree.find(who, path, follow=False)
@@ -161,11 +166,6 @@ class MemoryVolume:
         """For tests: a symbolic link at `path`.  A target that begins with "/" leads out of the volume."""
         with self._locked() as who:
             self._tree.add_link(who, path, target)
-
-    def plant_other(self, path: str, mode: int = 0o600) -> None:
-        """For tests: something at `path` that is neither file nor directory nor link, such as a FIFO."""
-        with self._locked() as who:
-            self._tree.add_other(who, path, mode)
 
     @contextmanager
     def _locked(self) -> Iterator[Account]:
@@ -330,6 +330,7 @@ class MemoryPlatform(Powers):
             identity=identity,
             clone=MemoryClone(),
             sparse=MemorySparse(),
+            range_locks=MemoryRangeLocks(),
             absent=ABSENT if known else {**ABSENT, "identity": "no table of accounts was given"},
         )
         self.account = account
@@ -340,20 +341,29 @@ class MemoryPlatform(Powers):
         self._watch = watch
         self._trees: dict[str, Tree] = {}
         self._opening = threading.Lock()
+        self._taken = MemorySnapshots(self._tree, lambda tree: MemoryVolume(tree, self._current_account))
+        self.snapshots = self._taken
 
     def open_volume(self, path: str) -> MemoryVolume:
         """The volume of that name, made on first use: nothing is ever missing here."""
+        return MemoryVolume(self._tree(path), self._current_account)
+
+    def take_snapshot(self, path: str, time_ns: int) -> None:
+        """For tests: a snapshot of the volume `path` as it is now, taken then."""
+        self._taken.take(path, time_ns)
+
+    def _tree(self, path: str) -> Tree:
         with self._opening:
             tree = self._trees.get(path)
             if tree is None:
                 device = len(self._trees) + 1
                 tree = self._trees[path] = Tree(device, self._capacity, self._clock, self.account, self._watch)
-        return MemoryVolume(tree, self._current_account)
+            return tree
 
     @property
     def open_handles(self) -> int:
         """For tests: files and directories that were opened and not closed."""
-        return sum(tree.handles for tree in self._trees.values())
+        return sum(tree.handles for tree in self._trees.values()) + self._taken.open_handles
 
     def _current_account(self) -> Account:
         return (self._identity and self._identity.current) or self.account

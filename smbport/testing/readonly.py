@@ -12,7 +12,7 @@ __all__ = ["read_only"]
 
 T = TypeVar("T")
 
-HARMLESS_ROLES: Final = ("Platform", "Sockets", "ZeroCopy", "Identity", "Watch", "Watcher")
+HARMLESS_ROLES: Final = ("Platform", "Sockets", "ZeroCopy", "Identity", "Watch", "Watcher", "Snapshots")
 HARMLESS: Final = frozenset({
     "Volume.acting_as", "Volume.stat", "Volume.read_link", "Volume.sync_directory_of", "Volume.space", "Volume.close",
     "File.stat", "File.sync", "File.close", "File.fileno", "File.read_at",

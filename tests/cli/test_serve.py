@@ -16,6 +16,7 @@ import pytest
 from smbport import __version__, cli, registry
 from smbport.cli import serve
 from smbport.cli.arguments import new_parser
+from smbport.cli.version import version_text
 from smbport.platform import POWERS
 from smbport.registry import PlatformError
 from smbport.security.auth import nt_hash
@@ -95,7 +96,8 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_running_the_package() -> None:
     done = subprocess.run([sys.executable, "-m", "smbport", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"smbport {__version__}\n"
+    assert done.stdout == f"{version_text()}\n"
+    assert done.stdout.startswith(f"smbport {__version__}")
 
 
 def test_control_c_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +325,7 @@ def test_serving_until_a_signal(visit, capsys: pytest.CaptureFixture[str], numbe
     visit(look, number)
     said = printed(capsys, "serve", "--share", "data=v", "--platform", "memory", "--listen", "127.0.0.1:0")
     _, port, password = seen
-    assert f"smbport {__version__} serves on 127.0.0.1:{port} (platform memory)" in said
+    assert f"{version_text()} serves on 127.0.0.1:{port} (platform memory)" in said
     assert f"user smbport   password {password}" in said
     assert f":{port}/data" in said
     assert f"/TCPPORT:{port}" in said

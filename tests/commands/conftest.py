@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -61,7 +61,10 @@ class Share:
         )
         share = ShareSettings(name="data", path="data", case_sensitive=sensitive, read_only=read_only)
         runtime = Runtime(now_ns=lambda: START_NS, random_bytes=lambda n: bytes(range(n)), new_event=PlainEvent)
-        self.server = Server(Settings(shares=(share,)), platform, cast("Authenticator", None), runtime)
+        nobody = Authenticator(
+            users=MemoryUsers({}), server_name="server", domain="", anonymous=False, guest=False, random_bytes=bytes
+        )
+        self.server = Server(Settings(shares=(share,)), platform, nobody, runtime)
         self.connection = Connection(self.server, "192.0.2.1")
         self.connection.dialect = Dialect.SMB_3_1_1
         self.session = Session(self.server, 1)

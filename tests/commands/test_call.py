@@ -6,7 +6,9 @@ import pytest
 
 from smbport.commands.call import NO_FILE_ID, Call, Chain, FileRange, Reply
 from smbport.pipes.pipe import open_pipe
+from smbport.security.preauth import PreauthHash
 from smbport.state.open import FileOpen, PipeOpen
+from smbport.state.session import Channel
 from smbport.state.tree import TreeConnect
 from smbport.wire.constants import Access, Dialect, HeaderFlag
 from smbport.wire.echo import EchoResponse
@@ -34,14 +36,9 @@ def bare(share: Any) -> Call:
     return Call(share.connection, Chain(sealed=None), Header.unpack_from(message), message)
 
 
-class ChannelOf:
-    def __init__(self, session: object) -> None:
-        self.session = session
-
-
 def logged_on(share: Any, opened: FileOpen) -> Call:
     call: Call = share.call(opened, b"")
-    call.channel = ChannelOf(share.session)  # type: ignore[assignment]
+    call.channel = Channel(share.session, share.connection, PreauthHash())
     return call
 
 
@@ -51,7 +48,7 @@ def logged_on(share: Any, opened: FileOpen) -> Call:
 def sent(share: Any, opened: FileOpen, sequence: int, flags: int = 0) -> Call:
     """A request as a client of 3.x sends it after it has lost some channels."""
     call: Call = share.call(opened, b"")
-    call.header.status, call.header.flags = sequence, flags
+    call.header.status, call.flags = sequence, flags
     return call
 
 
@@ -170,7 +167,7 @@ def test_all_ones_in_one_half_is_no_id(share: Any, opened: FileOpen, refused: An
 def test_a_related_request_is_about_the_open_of_the_request_before(share: Any, opened: FileOpen) -> None:
     """Whatever it names; smbtorture's compound_async.getinfo_middle fills in one half only."""
     call = logged_on(share, opened)
-    call.header.flags |= HeaderFlag.RELATED_OPERATIONS
+    call.flags |= HeaderFlag.RELATED_OPERATIONS
     call.chain.file_id = (opened.persistent_id, opened.volatile_id)
     assert call.find_open(NO_FILE_ID, 0) is opened
     call.chain.file_id = (0, 0)

@@ -38,7 +38,7 @@ from smbport.wire.fscc import (
 )
 from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.session import LogoffRequest
-from smbport.wire.status import Status, status_name
+from smbport.wire.status import Status, StatusError, status_name
 from smbport.wire.tree import TreeDisconnectRequest
 
 ADDED, REMOVED, MODIFIED = NotifyAction.ADDED, NotifyAction.REMOVED, NotifyAction.MODIFIED
@@ -636,6 +636,18 @@ def test_a_request_that_lies(wire: Any, peer: Any) -> None:
     assert peer.lie(Command.CHANGE_NOTIFY, whole, least=len(whole)) == {Status.INVALID_PARAMETER}
     [share] = wire.server.shares.values()
     assert not share.changes
+
+
+def test_who_may_not_wait_does_not_watch_either(wire: Any, watcher: Any) -> None:
+    """Nothing would be told that nobody asked for, and others could not watch in its place."""
+    [share] = wire.server.shares.values()
+    ask(watcher, watcher.d)
+    [waiter] = watcher.connection.waiting
+    watcher.connection.waiting.clear()
+    with pytest.raises(StopIteration):
+        waiter.handler.throw(StatusError(Status.INSUFFICIENT_RESOURCES))
+    assert not share.changes
+    assert ask(watcher, watcher.d) == "PENDING"
 
 
 def test_too_many_watched_directories(new_wire: Any) -> None:

@@ -44,7 +44,8 @@ def test_the_unnamed_stream_is_the_file(stocked: Any) -> None:
 
 
 BAD_NAMES = [
-    "..", "..\\x", "..\\..\\x", "d\\..", "d\\..\\f", "d\\..\\..\\x", "d\\..\\..\\..\\etc\\passwd", "..\\s2\\x",
+    "..", "..\\x", "..\\..\\x", "d\\..\\..", "d\\..\\..\\s\\f", "d\\..\\..\\x", "d\\..\\..\\..\\etc\\passwd",
+    "..\\s2\\x",
     "\\f", "\\\\server\\s\\f", "\\..\\x", "\\", "\\\\?\\C:\\x", "d\\\\x", ".", ".\\f", "d\\.", "d\\.\\x",
     "/etc/passwd", "d/x", "d/../../x", "../x", "C:\\x", "C:", "d:s\\..\\..\\x", "f::",
     "f:s:$INDEX_ALLOCATION", "f\0", "f\0.txt", "a\x01", "a\x1f", "*", "f*", "?", "a<b", "a>b", 'a"b', "a|b", "d\\*\\x",
@@ -71,6 +72,14 @@ def test_names_that_are_none(stocked: Any, name: str) -> None:
 def test_names_that_only_look_dangerous(stocked: Any, name: str) -> None:
     assert stocked.connect().create_status(name, ALL, CREATE) == "SUCCESS"
     assert stocked.names() == sorted(["d", "f", name])
+
+
+@pytest.mark.parametrize("name", ["d\\..\\f", "nosuch\\..\\f", "d\\..\\d\\nosuch\\..\\..\\f", "f\\..\\f::$DATA"])
+def test_names_that_take_a_part_back(stocked: Any, name: str) -> None:
+    """They are done with before the platform is asked, so nobody looks at the part."""
+    peer = stocked.connect()
+    assert peer.read(peer.open(name, READ), 0, 100) == b"content"
+    assert stocked.names() == ["d", "f"]
 
 
 def test_names_that_are_no_utf_16(stocked: Any) -> None:

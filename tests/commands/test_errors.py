@@ -2,6 +2,7 @@
 
 import errno
 import runpy
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_leaving_the_share_and_leaving_the_device_are_told_apart() -> None:
 def test_a_checksum_that_does_not_match(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only FreeBSD has an errno for it."""
     monkeypatch.setattr(errno, "EINTEGRITY", 97, raising=False)
-    elsewhere = runpy.run_path(errors.__file__)
+    elsewhere = runpy.run_path(str(Path(errors.__file__).with_name("errors.py")))
     assert elsewhere["status_of_error"](Command.READ, OSError(97, "text")) == Status.FILE_CORRUPT_ERROR
 
 

@@ -33,8 +33,8 @@ ROUNDS = 230  # of nine connections each
 def census() -> Counter[str]:
     """How many objects there are of every class of ours."""
     gc.collect()
-    kinds = (type(thing) for thing in gc.get_objects())
-    return Counter(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if kind.__module__.startswith("smbport"))
+    names = (f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in gc.get_objects())
+    return Counter(name for name in names if name.startswith("smbport"))
 
 
 def lock_body(file: Any) -> bytes:

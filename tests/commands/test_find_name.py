@@ -152,6 +152,7 @@ def test_a_large_directory_is_read_in_batches(share: Any, monkeypatch: pytest.Mo
     assert find(share, "FILE10") == Found("FILE10", None, True)
 
 
+@pytest.mark.pure_only  # changes a constant, which is compiled in
 def test_a_directory_with_too_many_names_is_not_remembered(share: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_NAMES", 2)
     monkeypatch.setattr("smbport.state.spellings.MAX_NAMES", 2)
@@ -217,3 +218,12 @@ def test_look_ups_may_take_a_thread(tree: Any) -> None:
         find(tree, "a/mixed.txt")
     assert find(tree, "a/mixed.txt", wait=True).path == "A/Mixed.txt"
     assert tree.inner.open_handles == 0
+
+
+def test_short_names_are_looked_for_where_the_volume_ignores_case_too(new_share: Any) -> None:
+    share = new_share(case_sensitive=False)
+    share.make("Quarterly report.docx")
+    assert find(share, "QJDGYR~1.DOC").stat is None
+    found = find(share, "QJDGYR~1.DOC", spellings=Spellings(short_names=True))
+    assert found.path == "Quarterly report.docx"
+    assert found.stat is not None

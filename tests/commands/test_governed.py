@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from smbport.commands.governed import READERS
-from smbport.platform import ACCESS_NONE, Account
+from smbport.platform import ACCESS_NONE, Account, Kind
 from smbport.security.ntacl import SystemState, pack_stored, parse_stored
 from smbport.users import MemoryUsers
 from smbport.wire.constants import (
@@ -261,7 +261,7 @@ def test_that_the_name_is_taken_comes_before_rights(world):
 
 
 def test_links_and_other_kinds_are_left_to_the_system(world):
-    world.volume.plant_other("fifo", 0o666)
+    world.volume.make_special("fifo", Kind.FIFO, 0o666)
     peer = world.connect("u")
     assert peer.create_status("fifo", Access.READ_ATTRIBUTES) == "SUCCESS"
     assert peer.create_status("fifo", READERS) == "ACCESS_DENIED"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smbport.commands.steps import Blocking, Waiting
+from smbport.commands.steps import Blocking, Manner, Waiting
 from smbport.platform import Entry
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import Access, FileAttribute, FileInfo, QueryDirectoryFlag
@@ -457,7 +457,8 @@ def test_a_directory_handle_has_one_user_at_a_time(share: Any) -> None:
     second = share.start_list(opened, length=ROOM_FOR_ONE)
     third = share.start_list(opened, length=ROOM_FOR_ONE)
     waits = [second.send(None), third.send(None)]
-    assert all(isinstance(step, Waiting) and not step.interim and not step.event.is_set() for step in waits)
+    assert [type(step) for step in waits] == [Waiting, Waiting]
+    assert not any(step.manner is not Manner.SHIELDED or step.event.is_set() for step in waits)
     reply = finish(first, busy)
     assert names(parse_directory_entries(37, reply.payload)) == [".", ".."]
     assert all(step.event.is_set() for step in waits)

@@ -9,6 +9,7 @@ from smbport.commands.rights import FILE_QUERY, FS_QUERY
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import (
     Access,
+    Command,
     CreateOption,
     Dialect,
     FileAttribute,
@@ -37,7 +38,7 @@ from smbport.wire.fscc import (
     parse_name,
     parse_with_name,
 )
-from smbport.wire.fscc_entries import Stream, parse_streams
+from smbport.wire.fscc_entries import Stream, pack_streams, parse_streams
 from smbport.wire.fscc_volume import MINIMUM_OUTPUT_LENGTH as MINIMUM_OF_VOLUMES
 from smbport.wire.fscc_volume import (
     DeviceCharacteristic,
@@ -52,6 +53,8 @@ from smbport.wire.fscc_volume import (
     FileSystemAttribute,
     parse_volume_information,
 )
+from smbport.wire.header import HEADER_SIZE
+from smbport.wire.info import QueryInfoRequest, QueryInfoResponse, pack_query_info_request, query_info_output
 from smbport.wire.status import Status, status_name
 
 Refused = Callable[[int], Any]
@@ -216,7 +219,7 @@ def test_a_file_is_no_pipe(share: Any, refused: Refused, info_class: int) -> Non
 # Lengths and rights ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("info_class", [n for n in ON_DISK if n in MINIMUM_OUTPUT_LENGTH])
+@pytest.mark.parametrize("info_class", [n for n in ON_DISK if n in MINIMUM_OUTPUT_LENGTH and n != FileInfo.STREAM])
 def test_every_length_of_the_buffer(share: Any, refused: Refused, info_class: int) -> None:
     share.make("bufsize.txt")
     opened = share.open("bufsize.txt")
@@ -231,9 +234,33 @@ def test_every_length_of_the_buffer(share: Any, refused: Refused, info_class: in
     assert share.data(opened, info_class, length=max(len(whole), minimum)) == whole
 
 
+def test_streams_are_whole_or_left_out(wire: Any) -> None:
+    wire.make("f")
+    peer = wire.connect()
+    peer.close(peer.make("f:more"))
+    file = peer.open("f")
+    whole = peer.query_info(file, FileInfo.STREAM)
+    entries = parse_streams(whole)
+    assert [entry.name for entry in entries] == ["::$DATA", ":more:$DATA"]
+    first = len(pack_streams(entries[:1], limit=1000)[0])
+    for length in range(31, len(whole) + 1):
+        request = QueryInfoRequest(
+            info_type=InfoType.FILE, file_info_class=FileInfo.STREAM, output_buffer_length=length,
+            file_id_persistent=file.persistent, file_id_volatile=file.volatile,
+        )  # fmt: skip
+        header, frame = peer.ask(Command.QUERY_INFO, pack_query_info_request(request), tree_id=peer.tree)
+        if length < 32:
+            assert status_name(header.status) == "STATUS_INFO_LENGTH_MISMATCH"
+            continue
+        found = parse_streams(query_info_output(frame, QueryInfoResponse.unpack_from(frame, HEADER_SIZE)))
+        assert len(found) == (0 if length < first else 1 if length < len(whole) else 2)
+        assert status_name(header.status) == ("STATUS_SUCCESS" if len(found) == 2 else "STATUS_BUFFER_OVERFLOW")
+
+
 def test_rights_and_handlers_have_the_same_classes(share: Any) -> None:
     share.make("a")
     opened = share.open("a")
+    opened.posix = True
     for info_class in ON_DISK:
         assert share.data(opened, info_class)
     for info_class in FS_QUERY:
@@ -256,6 +283,7 @@ def test_rights_are_checked(share: Any, refused: Refused) -> None:
         (InfoType.FILE, 0, Status.INVALID_INFO_CLASS),
         (InfoType.FILE, 200, Status.INVALID_INFO_CLASS),
         (InfoType.FILE, FileInfo.OBJECT_ID, Status.NOT_SUPPORTED),
+        (InfoType.FILE, 79, Status.NOT_SUPPORTED),  # is for listings
         (FS, 0, Status.INVALID_INFO_CLASS),
         (FS, FsInfo.LABEL, Status.NOT_SUPPORTED),
         (InfoType.QUOTA, 0, Status.NOT_SUPPORTED),
@@ -390,6 +418,7 @@ def test_no_quotas(share: Any) -> None:
 @pytest.mark.parametrize("info_class", sorted(FS_QUERY))
 def test_every_length_of_the_buffer_for_volumes(share: Any, refused: Refused, info_class: int) -> None:
     opened = share.open("")
+    opened.posix = True
     whole = share.data(opened, info_class, info_type=FS)
     minimum = MINIMUM_OF_VOLUMES[info_class]
     with refused(Status.INFO_LENGTH_MISMATCH):

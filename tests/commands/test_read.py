@@ -6,15 +6,28 @@ from typing import Any
 
 import pytest
 
+from smbport.commands import read
 from smbport.commands.call import FileRange
+from smbport.pipes.pipe import open_pipe
+from smbport.pipes.server_info import describe_server
 from smbport.platform import ACCESS_READ
 from smbport.testing.handles import MemoryFile
-from smbport.wire.constants import Access, Command, HeaderFlag, LockFlag
-from smbport.wire.file import CloseRequest, ReadRequest, ReadResponse, pack_read_request, read_data
+from smbport.wire.constants import Access, Command, Dialect, HeaderFlag, LockFlag
+from smbport.wire.echo import CancelRequest
+from smbport.wire.file import (
+    CloseRequest,
+    ReadRequest,
+    ReadResponse,
+    WriteRequest,
+    pack_read_request,
+    pack_write_request,
+    read_data,
+)
 from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
+from smbport.wire.record import Buffer
 from smbport.wire.session import LogoffRequest
-from smbport.wire.status import Status, status_name
+from smbport.wire.status import Status, StatusError, status_name
 
 ALL_ONES = (1 << 64) - 1
 LARGEST = (1 << 63) - 1
@@ -205,6 +218,7 @@ class ZeroCopy:
     """What makes READ give a range of the file; sending is not done here."""
 
     min_length = 1000
+    needs_cached = True
 
 
 @pytest.fixture
@@ -239,6 +253,7 @@ def plain_read(peer: Any, offset: int, length: int, *, charge: int = 1, **fields
     return 0, bytes(read_data(frame, ReadResponse.unpack_from(frame, HEADER_SIZE)))
 
 
+@pytest.mark.pure_only  # watches the making of objects
 def test_a_large_plain_read_is_sent_from_the_file(zero_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = opened(zero_copy.connect())
     made = ranges(monkeypatch)
@@ -247,6 +262,18 @@ def test_a_large_plain_read_is_sent_from_the_file(zero_copy: Any, monkeypatch: p
     assert (state.position, state.pins) == (2008, 0)
     assert plain_read(peer, 9000, 5000) == (0, CONTENT[9000:])
     assert made == [(8, 2000), (9000, len(CONTENT) - 9000)]
+
+
+@pytest.mark.pure_only  # watches the making of objects
+def test_what_is_sent_without_waiting_need_not_be_at_hand(zero_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = opened(zero_copy.connect())
+    made = ranges(monkeypatch)
+    zero_copy.memory.zero_copy.needs_cached = False
+    monkeypatch.setattr(read, "_is_at_hand", lambda *arguments: False)
+    assert plain_read(peer, 0, 2000) == (0, CONTENT[:2000])
+    zero_copy.memory.zero_copy.needs_cached = True
+    assert plain_read(peer, 0, 2000) == (0, CONTENT[:2000])
+    assert made == [(0, 2000)]
 
 
 def test_no_more_is_promised_than_there_is(zero_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,28 +376,161 @@ def test_a_file_that_shrank_after_the_promise_is_padded(zero_copy: Any, monkeypa
 # Pipes ------------------------------------------------------------------------------------------------------------
 
 
-class Waiting:
-    """A pipe with one answer of ten bytes."""
+class Answers:
+    """A pipe whose answers a test makes; `broken` when there are no more."""
 
-    def __init__(self) -> None:
-        self.left = b"0123456789"
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.broken = False
 
-    def available(self) -> int:
-        return len(self.left)
+    def is_ready(self) -> bool:
+        return bool(self.answers) or self.broken
+
+    def write(self, data: Buffer) -> None:
+        self.answers.append(bytes(data))
 
     def read(self, max_length: int) -> tuple[bytes, bool]:
-        taken, self.left = self.left[:max_length], self.left[max_length:]
-        return taken, bool(self.left)
+        if not self.answers:
+            raise StatusError(Status.PIPE_BROKEN)
+        answer = self.answers.pop(0)
+        if len(answer) > max_length:
+            self.answers.insert(0, answer[max_length:])
+        return answer[:max_length], len(answer) > max_length
 
 
-def test_a_pipe_gives_its_answer_in_pieces(wire: Any) -> None:
-    peer = wire.connect(share="IPC$")
-    peer.file = peer.create(peer.tree, "srvsvc", access=Access.GENERIC_ALL)
-    assert status(peer) == "STATUS_PIPE_EMPTY"
-    [state] = wire.server.sessions[peer.session_id].opens.values()
-    state.pipe = Waiting()
-    header, frame = peer.ask(Command.READ, body(peer, 0, 4), tree_id=peer.tree)
-    assert (header.status, frame[80:]) == (Status.BUFFER_OVERFLOW, b"0123")
-    header, frame = peer.ask(Command.READ, body(peer, 0, 100), tree_id=peer.tree)
-    assert (header.status, frame[80:]) == (Status.SUCCESS, b"456789")
-    assert status(peer) == "STATUS_PIPE_EMPTY"
+class PipeReader:
+    """A client that has a pipe open, and asks for more than is there."""
+
+    def __init__(self, wire: Any) -> None:
+        self.wire = wire
+        self.peer = wire.connect(share="IPC$")
+        self.peer.file = self.peer.create(self.peer.tree, "srvsvc", access=Access.GENERIC_ALL)
+        [self.state] = wire.server.sessions[self.peer.session_id].opens.values()
+        self.pipe = self.state.pipe = Answers()
+
+    def ask(self, length: int = 100, **keywords: int) -> tuple[int, str]:
+        """The message id of a READ, and what is said at once."""
+        [(header, frame)] = self.peer.send(Command.READ, body(self.peer, 0, length), **keywords)
+        return header.message_id, said(frame)
+
+    def write(self, data: bytes) -> list[tuple[int, str]]:
+        """The READs that end with that."""
+        ids = {"file_id_persistent": self.peer.file.persistent, "file_id_volatile": self.peer.file.volatile}
+        request = WriteRequest(length=len(data), offset=0, flags=0, **ids)
+        return self.ended(Command.WRITE, pack_write_request(request, data))
+
+    def close(self) -> list[tuple[int, str]]:
+        ids = {"file_id_persistent": self.peer.file.persistent, "file_id_volatile": self.peer.file.volatile}
+        return self.ended(Command.CLOSE, CloseRequest(flags=0, **ids).pack())
+
+    def cancel(self, message_id: int) -> list[tuple[int, str]]:
+        message = self.peer.message(Command.CANCEL, CancelRequest().pack(), message_id=message_id)
+        return [(header.message_id, said(frame)) for header, frame in self.peer.frames(message)]
+
+    def ended(self, command: int, body: bytes) -> list[tuple[int, str]]:
+        """The READs that end with another request, which succeeds; one may set the next one going."""
+        [(header, _), *ended] = self.peer.send(command, body)
+        assert header.status == Status.SUCCESS
+        while frames := self.peer.connection.resume():
+            ended += [(Header.unpack_from(frame), frame) for frame in frames]
+        return [(header.message_id, said(frame)) for header, frame in ended]
+
+
+def said(frame: bytes) -> str:
+    """The data, or the status without STATUS_."""
+    status = Header.unpack_from(frame).status
+    if status in (Status.SUCCESS, Status.BUFFER_OVERFLOW):
+        return frame[80:].decode() + "..." * (status == Status.BUFFER_OVERFLOW)
+    return status_name(status).removeprefix("STATUS_")
+
+
+@pytest.fixture
+def pipe(wire: Any) -> PipeReader:
+    return PipeReader(wire)
+
+
+def test_a_pipe_gives_its_answer_in_pieces(pipe: PipeReader) -> None:
+    pipe.write(b"0123456789")
+    assert [pipe.ask(4)[1], pipe.ask(0)[1], pipe.ask()[1]] == ["0123...", "\0...", "456789"]
+
+
+@pytest.mark.parametrize("length", [0, 100])
+def test_an_empty_pipe_is_waited_for(pipe: PipeReader, length: int) -> None:
+    reading, said = pipe.ask(length)
+    assert said == "PENDING"
+    assert pipe.write(b"0123") == [(reading, "0123" if length else "\0...")]
+    assert not pipe.state.readers
+
+
+def test_who_asks_first_is_answered_first(pipe: PipeReader) -> None:
+    """Though the last one comes when there is an answer again."""
+    first, second = pipe.ask(3)[0], pipe.ask()[0]
+    pipe.pipe.write(b"abcdef")
+    third, said = pipe.ask()
+    assert said == "PENDING"
+    assert pipe.write(b"ghi") == [(first, "abc..."), (second, "def"), (third, "ghi")]
+
+
+def test_who_does_not_wait_any_more_is_passed_over(pipe: PipeReader) -> None:
+    first, second = pipe.ask()[0], pipe.ask()[0]
+    assert pipe.cancel(first) == [(first, "CANCELLED")]
+    assert pipe.write(b"abc") == [(second, "abc")]
+
+
+def test_an_answer_that_crosses_a_cancel_is_the_next_ones(pipe: PipeReader) -> None:
+    first, second = pipe.ask()[0], pipe.ask()[0]
+    pipe.pipe.write(b"abc")
+    assert pipe.cancel(first) == [(first, "CANCELLED"), (second, "abc")]
+    assert not pipe.state.readers
+
+
+def test_a_write_that_breaks_the_pipe_ends_what_waits(wire: Any, pipe: PipeReader) -> None:
+    description = describe_server(
+        wire.server.settings, (), user="u", restricted=False, names=None, now_ns=0, start_ns=0
+    )
+    pipe.state.pipe = open_pipe("srvsvc", lambda: description)
+    reading, _ = pipe.ask()
+    ids = {"file_id_persistent": pipe.peer.file.persistent, "file_id_volatile": pipe.peer.file.volatile}
+    garbage = pack_write_request(WriteRequest(length=100, offset=0, flags=0, **ids), bytes(100))
+    frames = [frame for _, frame in pipe.peer.send(Command.WRITE, garbage)]
+    assert [said(frame) for frame in frames] == ["PIPE_BROKEN", "PIPE_BROKEN"]
+    assert Header.unpack_from(frames[1]).message_id == reading
+
+
+def test_a_pipe_that_breaks_ends_what_waits(pipe: PipeReader) -> None:
+    waits = [pipe.ask()[0] for _ in range(2)]
+    pipe.pipe.broken = True
+    assert pipe.write(b"abc") == [(waits[0], "abc"), (waits[1], "PIPE_BROKEN")]
+    assert pipe.ask()[1] == "PIPE_BROKEN"
+
+
+def test_the_end_of_a_pipe_ends_what_waits(pipe: PipeReader) -> None:
+    waits = [pipe.ask()[0] for _ in range(2)]
+    assert pipe.close() == [(reading, "PIPE_BROKEN") for reading in waits]
+    pipe = PipeReader(pipe.wire)
+    waits = [pipe.ask()[0] for _ in range(2)]
+    assert pipe.ended(Command.LOGOFF, LogoffRequest().pack()) == [(reading, "PIPE_BROKEN") for reading in waits]
+
+
+def test_what_waits_for_a_pipe_ends_with_its_connection(pipe: PipeReader) -> None:
+    """There would be nobody to tell the answer; another connection of the session may ask for it."""
+    pipe.ask()
+    other = pipe.wire.client()
+    other.negotiate([Dialect.SMB_3_1_1])
+    other.bind(pipe.peer, "u", "p")
+    pipe.peer.connection.close()
+    assert not pipe.state.readers
+    assert not pipe.state.closed
+    assert not pipe.state.pins
+    other.file = pipe.peer.file
+    pipe.pipe.write(b"abc")
+    assert other.read(other.file, 0, 100) == b"abc"
+
+
+def test_only_the_last_request_of_a_compound_may_wait_for_a_pipe(pipe: PipeReader) -> None:
+    peer = pipe.peer
+    reads = [peer.message(Command.READ, body(peer), tree_id=peer.tree) for _ in range(2)]
+    reads[0] += bytes(-len(reads[0]) % 8)
+    reads[0][20:24] = len(reads[0]).to_bytes(4, "little")
+    frames = peer.connection.receive(peer.protect(reads[0]) + peer.protect(reads[1]))
+    assert [said(frame) for frame in frames] == ["INTERNAL_ERROR", "PENDING"]

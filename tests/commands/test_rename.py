@@ -229,6 +229,19 @@ def test_a_separator_in_front_is_the_root(share: Any) -> None:
     assert share.names() == ["b", "c"]
 
 
+def test_a_name_that_takes_itself_back(share: Any, refused: Refused) -> None:
+    """`..` is done away with before anybody looks; what is left must be a name."""
+    share.make("a")
+    opened = share.open("a")
+    for function in (rename, link):
+        with refused(Status.OBJECT_NAME_INVALID):
+            function(share, opened, "b\\..")
+        with refused(Status.OBJECT_PATH_SYNTAX_BAD):
+            function(share, opened, "b\\..\\..\\c")
+    rename(share, opened, "nosuch\\..\\b")
+    assert share.names() == ["b"]
+
+
 def test_a_directory_may_have_a_separator_behind_its_name(share: Any) -> None:
     share.make_directory("d")
     rename(share, share.open("d"), "e\\")

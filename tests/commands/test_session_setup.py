@@ -9,6 +9,7 @@ import pytest
 import spnego
 from spnego._ntlm_raw.messages import NegotiateFlags
 
+from smbport.commands.steps import Manner
 from smbport.platform import Account
 from smbport.security.auth import UserRecord, nt_hash
 from smbport.state.settings import Limits, ShareSettings
@@ -313,7 +314,7 @@ def test_a_failure_is_answered_late_and_without_a_word_before(wire: Any) -> None
     guess(wire, peer)
     [waiter] = peer.connection.waiting
     assert waiter.step.timeout_s == wire.server.settings.limits.failed_logon_delay_s == 2
-    assert waiter.step.interim is False
+    assert waiter.step.manner is Manner.SHIELDED
     assert peer.connection.resume() == []
     [(header, _)] = peer.late()
     assert header.status == Status.LOGON_FAILURE

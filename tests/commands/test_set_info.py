@@ -10,6 +10,7 @@ from smbport.commands.rights import FILE_SET
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import (
     Access,
+    Command,
     CreateOption,
     FileAttribute,
     FileInfo,
@@ -21,11 +22,15 @@ from smbport.wire.fscc import (
     FileBasicInformation,
     FileEndOfFileInformation,
     FileModeInformation,
+    FilePipeInformation,
     FilePositionInformation,
+    FileValidDataLengthInformation,
     SetTime,
+    pack_name,
 )
+from smbport.wire.info import SetInfoRequest, pack_set_info_request
 from smbport.wire.record import BadStructure
-from smbport.wire.status import Status, StatusError
+from smbport.wire.status import Status, StatusError, status_name
 
 Refused = Callable[[int], Any]
 EPOCH = 116444736000000000
@@ -243,7 +248,7 @@ def test_a_name_that_leaves_its_buffer(share: Any, info_class: int) -> None:
         share.set(share.open("a"), info_class, data)
 
 
-@pytest.mark.parametrize("info_class", sorted(set(FILE_SET) - {FileInfo.MODE, FileInfo.POSITION}))
+@pytest.mark.parametrize("info_class", sorted(set(FILE_SET) - {FileInfo.MODE, FileInfo.PIPE, FileInfo.POSITION}))
 def test_a_share_that_is_read_only_is_not_changed(new_share: Any, refused: Refused, info_class: int) -> None:
     share = new_share(read_only=True)
     share.make("a")
@@ -272,12 +277,66 @@ def test_buffer_beyond_what_was_negotiated(share: Any, refused: Refused) -> None
         share.set(share.open(""), FileInfo.BASIC, bytes(65537))
 
 
-def test_pipes_have_nothing_to_set(share: Any, refused: Refused) -> None:
+def test_a_pipe_keeps_its_mode(share: Any, refused: Refused) -> None:
     pipe = PipeOpen(share.tree, 1, 1, Access.FILE_ALL_ACCESS, "srvsvc", None)  # type: ignore[arg-type]
+    share.set(pipe, FileInfo.PIPE, FilePipeInformation(read_mode=1, completion_mode=0).pack())
+    for modes in ((0, 0), (1, 1), (2, 0)):
+        with refused(Status.INVALID_PARAMETER):
+            share.set(pipe, FileInfo.PIPE, FilePipeInformation(read_mode=modes[0], completion_mode=modes[1]).pack())
+    with refused(Status.INFO_LENGTH_MISMATCH):
+        share.set(pipe, FileInfo.PIPE, bytes(7))
     with refused(Status.NOT_SUPPORTED):
-        share.set(pipe, FileInfo.PIPE, bytes(8))
+        share.set(pipe, FileInfo.POSITION, bytes(8))
+    pipe.granted_access = Access.FILE_GENERIC_READ
+    with refused(Status.ACCESS_DENIED):
+        share.set(pipe, FileInfo.PIPE, FilePipeInformation(read_mode=1, completion_mode=0).pack())
+
+
+def test_a_file_is_no_pipe(share: Any, refused: Refused) -> None:
+    share.make("a")
+    with refused(Status.INVALID_PARAMETER):
+        share.set(share.open("a"), FileInfo.PIPE, FilePipeInformation(read_mode=1, completion_mode=0).pack())
 
 
 def test_status_errors_are_what_the_fixture_says(refused: Refused) -> None:
     with pytest.raises(AssertionError), refused(Status.ACCESS_DENIED):
         raise StatusError(Status.NOT_SUPPORTED)
+
+
+# What takes a privilege -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("info_class", "data", "status"),
+    [
+        (FileInfo.VALID_DATA_LENGTH, FileValidDataLengthInformation(valid_data_length=7).pack(), "STATUS_SUCCESS"),
+        (FileInfo.VALID_DATA_LENGTH, FileValidDataLengthInformation(valid_data_length=6).pack(), "invalid"),
+        (FileInfo.VALID_DATA_LENGTH, FileValidDataLengthInformation(valid_data_length=8).pack(), "invalid"),
+        (FileInfo.VALID_DATA_LENGTH, FileValidDataLengthInformation(valid_data_length=-1).pack(), "invalid"),
+        (FileInfo.SHORT_NAME, pack_name("SHORT"), "0xC000019F"),
+    ],
+)
+def test_what_takes_a_privilege(new_wire: Any, info_class: int, data: bytes, status: str) -> None:
+    wire = new_wire(share={"acl": "nt"}, administrators=("other",))
+    wire.make("f", b"content")
+    user, administrator = wire.connect(), wire.connect("other", "q")
+    assert set_status(user, user.open("f"), info_class, data) == "STATUS_PRIVILEGE_NOT_HELD"
+    found = set_status(administrator, administrator.open("f"), info_class, data)
+    assert found == ("STATUS_INVALID_PARAMETER" if status == "invalid" else status)
+    assert wire.content("f") == b"content"
+
+
+def test_where_nobody_has_privileges(wire: Any) -> None:
+    wire.make("f", b"content")
+    peer = wire.connect()
+    for info_class, data in ((FileInfo.VALID_DATA_LENGTH, bytes(8)), (FileInfo.SHORT_NAME, pack_name("SHORT"))):
+        assert set_status(peer, peer.open("f"), info_class, data) == "STATUS_PRIVILEGE_NOT_HELD"
+
+
+def set_status(peer: Any, file: Any, info_class: int, data: bytes) -> str:
+    request = SetInfoRequest(
+        info_type=InfoType.FILE, file_info_class=info_class,
+        file_id_persistent=file.persistent, file_id_volatile=file.volatile,
+    )  # fmt: skip
+    header, _ = peer.ask(Command.SET_INFO, pack_set_info_request(request, data), tree_id=peer.tree)
+    return status_name(header.status)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smbport.commands.steps import Blocking, Waiting, blocking, waiting
+from smbport.commands.steps import Blocking, Manner, Waiting, blocking, waiting
 from smbport.testing.direct import PlainEvent
 from smbport.wire.status import Status, StatusError
 
@@ -77,22 +77,22 @@ def test_waiting_gives_whether_it_happened(happened: bool) -> None:
     event = PlainEvent()
 
     async def handler() -> bool:
-        return await waiting(event, 2.5, interim=False)
+        return await waiting(event, 2.5, Manner.SHIELDED)
 
     running = handler()
     step = begin(running)
     assert isinstance(step, Waiting)
-    assert (step.event, step.timeout_s, step.interim) == (event, 2.5, False)
+    assert (step.event, step.timeout_s, step.manner) == (event, 2.5, Manner.SHIELDED)
     assert end(running, happened) is happened
 
 
-def test_waiting_announces_itself_and_has_no_end_unless_told() -> None:
+def test_waiting_is_told_and_has_no_end_unless_there_is_another_wish() -> None:
     async def handler() -> bool:
         return await waiting(PlainEvent())
 
     running = handler()
     step = begin(running)
-    assert (step.timeout_s, step.interim) == (None, True)
+    assert (step.timeout_s, step.manner) == (None, Manner.PENDING)
     with pytest.raises(StatusError) as cancelled:
         running.throw(StatusError(Status.CANCELLED))
     assert cancelled.value.status == Status.CANCELLED

@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from smbport.config.forms import form_of, one_of, read_listener, toml
+from smbport.state.dfs import DfsLink
 from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.wire.constants import Cipher, Dialect, SigningAlgorithm
 
@@ -33,6 +34,8 @@ GOOD = [
     (ShareSettings, "create_mask", "0640", 0o640),
     (ShareSettings, "force_directory_mode", "2775", 0o2775),
     (ShareSettings, "valid_users", ["alice", "bob"], ("alice", "bob")),
+    (ShareSettings, "dfs", {}, ()),
+    (ShareSettings, "dfs", {"a/b": ["//one/x", "//two/x/y"]}, (DfsLink("a/b", ("one\\x", "two\\x\\y")),)),
 ]
 
 
@@ -51,6 +54,7 @@ def test_values_are_read_and_written_back(settings, field, written, value):
         (ShareSettings, "create_mask", "640", 0o640),
         (ShareSettings, "create_mask", 0o640, 0o640),
         (ShareSettings, "create_mask", "00640", 0o640),
+        (ShareSettings, "dfs", {"\\a\\b\\": ["\\\\one\\x\\", "one/x"]}, (DfsLink("a/b", ("one\\x", "one\\x")),)),
     ],
 )
 def test_other_ways_to_write(settings, field, written, value):
@@ -85,6 +89,10 @@ BAD = [
     (ShareSettings, "create_mask", True),
     (ShareSettings, "valid_users", "alice"),
     (ShareSettings, "valid_users", [1]),
+    (ShareSettings, "dfs", "//one/x"),
+    (ShareSettings, "dfs", {"a": "//one/x"}),
+    (ShareSettings, "dfs", {"a": []}),
+    (ShareSettings, "dfs", {"a": [1]}),
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from smbport.config import ConfigError, check_settings
 from smbport.config.rules import share_name_problem
+from smbport.state.dfs import DfsLink
 from smbport.state.settings import ALL_DIALECTS, Limits, Settings, ShareSettings
 from smbport.wire.constants import Cipher, Dialect, SigningAlgorithm
 
@@ -39,6 +40,31 @@ GOOD = [
     with_share(read_only=True, valid_users=("Alice", "bob"), write_users=("alice",)),
     Settings(shares=(ShareSettings(name="a", path="/"), ShareSettings(name="b", path="/"))),
 ]
+
+
+LINK = DfsLink("a/b", ("one\\x",))
+
+
+def test_links():
+    check_settings(with_share(dfs=(LINK, DfsLink("a/c", ("one\\x\\y z", "two\\x")))))
+    for path in ("", "a//b", "a/..", "a:b", "a\n"):
+        with pytest.raises(ConfigError, match=r"must be a path in the share"):
+            check_settings(with_share(dfs=(DfsLink(path, ("one\\x",)),)))
+    for path in ("A/b", "A/B/c", "a"):
+        with pytest.raises(ConfigError, match=r"share\.a\.dfs = .* is, or is below, another link"):
+            check_settings(with_share(dfs=(LINK, DfsLink(path, ("one\\x",)))))
+    for target in ("", "one", "one\\", "one\\..", "one\\x:y", "one\\\\x"):
+        with pytest.raises(ConfigError, match=r"must be a share of a server"):
+            check_settings(with_share(dfs=(DfsLink("a", (target,)),)))
+
+
+def test_snapshots():
+    check_settings(with_share(snapshots=".zfs/snapshot/%Y-%m-%d"))
+    check_settings(with_share(snapshots=".snapshots/*/snapshot", snapshot_times="snapper"))
+    refuses(with_share(snapshots="a/b"), 'share.a.snapshots = "a/b": must be a path of which exactly one part has')
+    refuses(with_share(snapshots="%Y/*"), 'share.a.snapshots = "%Y/*": must be a path of which exactly one part has')
+    refuses(with_share(snapshots="*"), 'share.a.snapshots = "*": must have %Y, %m and %d, or %s, in the part that')
+    refuses(with_share(snapshot_times="local"), 'share.a.snapshot_times = "local": needs snapshots, the path where')
 
 
 @pytest.mark.parametrize("settings", GOOD, ids=range(len(GOOD)))
@@ -179,3 +205,18 @@ def test_guests_cannot_encrypt(server, share):
 def test_the_source_is_named():
     with pytest.raises(ConfigError, match=r"^embedded: server\.dialects"):
         check_settings(Settings(dialects=()), "embedded")
+
+
+def test_short_names_have_no_case():
+    check_settings(with_share(short_names=True))
+    message = "share.a.short_names = true: names of the form 8.3 have no case; set it or case_sensitive to false"
+    refuses(with_share(short_names=True, case_sensitive=True), message)
+
+
+def test_time_machine_needs_macos():
+    check_settings(with_share(macos=True, time_machine=True, time_machine_size=1 << 40))
+    refuses(with_share(time_machine=True), "share.a.time_machine = true: needs macos = true")
+    message = 'share.a.time_machine_size = "1GiB": needs time_machine = true'
+    refuses(with_share(macos=True, time_machine_size=1 << 30), message)
+    message = "share.a.time_machine_size = -1: must not be negative"
+    refuses(with_share(macos=True, time_machine=True, time_machine_size=-1), message)

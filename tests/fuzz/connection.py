@@ -9,13 +9,25 @@ can call it for hours:
 
 from collections.abc import Callable
 
+from smbport.compression import ALGORITHMS, compress
 from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.testing.client import Client, DirectLink, FileId
 from smbport.testing.direct import DirectConnection, new_server
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
 from smbport.wire.change import ChangeNotifyRequest
-from smbport.wire.constants import Access, Command, CreateDisposition, FileInfo, FsControl, HeaderFlag
+from smbport.wire.compression import Segment, chained_head, pack_segment, unchained_head
+from smbport.wire.constants import (
+    Access,
+    Command,
+    CompressionAlgorithm,
+    ContextTag,
+    CreateDisposition,
+    FileInfo,
+    FsControl,
+    HeaderFlag,
+    NegotiateContextType,
+)
 from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.create_contexts import LeaseContext
 from smbport.wire.directory import QueryDirectoryRequest, pack_query_directory_request
@@ -32,17 +44,18 @@ from smbport.wire.fscc import FileEndOfFileInformation, FileRenameInformation, p
 from smbport.wire.info import QueryInfoRequest, SetInfoRequest, pack_query_info_request, pack_set_info_request
 from smbport.wire.ioctl import IoctlRequest, pack_ioctl_request
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
-from smbport.wire.negotiate import NegotiateRequest, pack_negotiate_request
+from smbport.wire.negotiate import NegotiateRequest, pack_negotiate_request, pack_posix_context
 from smbport.wire.session import LogoffRequest, SessionSetupRequest, pack_session_setup_request
 from smbport.wire.status import Disconnect
 from smbport.wire.tree import TreeDisconnectRequest, pack_tree_connect_request
 
 __all__ = ["Program", "drive"]
 
+COMPRESSION = (CompressionAlgorithm.PATTERN_V1, *ALGORITHMS)
 USERS = MemoryUsers({"fuzz": "fuzz"})
 SETTINGS = Settings(
     server_guid=b"fuzzfuzzfuzzfuzz",
-    shares=(ShareSettings(name="data", path="fuzz", run_as="server"),),
+    shares=(ShareSettings(name="data", path="fuzz", run_as="server", compression=True),),
     limits=Limits(failed_logon_delay_s=0),
 )
 
@@ -82,7 +95,8 @@ def drive(data: bytes) -> None:
     try:
         if program.number(4):
             dialects = ((0x0311,), (0x0202,), (0x0210,), (0x0300,), (0x0302,))
-            client.negotiate(dialects[program.number(len(dialects))])
+            more = [(NegotiateContextType.POSIX_EXTENSIONS, pack_posix_context())] if program.number(2) else []
+            client.negotiate(dialects[program.number(len(dialects))], compression=COMPRESSION, more_contexts=more)
             client.log_on("fuzz", "fuzz")
             client.seal = bool(program.number(2))
             tree_id = client.tree_connect("data")
@@ -120,7 +134,23 @@ def _frame(program: Program, client: Client, tree_id: int, opened: FileId) -> by
     whole = _chain(program, client, elements)
     if program.number(64) == 1:
         return bytes(whole[: program.number(len(whole) + 1)])
+    if client.compression and program.number(8) == 1:
+        whole = _compress(program, whole)
     return client.protect(whole) if client.seal else bytes(whole)
+
+
+def _compress(program: Program, message: bytearray) -> bytearray:
+    """A compressed message, with a byte that is another one or not."""
+    plain, algorithm = bytes(message), ALGORITHMS[program.number(len(ALGORITHMS))]
+    packed = compress(algorithm, plain)
+    if program.number(2):
+        segment = Segment(algorithm, packed, len(plain))
+        out = bytearray(chained_head(b"", len(plain)) + pack_segment(segment) + program.bytes(30))
+    else:
+        out = bytearray(unchained_head(b"", algorithm, len(plain)) + packed)
+    if program.number(2):
+        out[program.number(len(out))] = program.number(256)
+    return out
 
 
 def _chain(program: Program, client: Client, elements: list[bytearray]) -> bytearray:
@@ -176,8 +206,9 @@ def _create(program: Program, tree_id: int, opened: FileId) -> Body:
     contexts = [
         (b"MxAc", b""), (b"QFid", b""), (b"AlSi", program.bytes(9)), (b"TWrp", program.bytes(9)),
         (b"RqLs", LeaseContext(lease_key=bytes(16), lease_state=7).pack()), (b"DHnQ", bytes(16)),
-        (b"ExtA", program.bytes(40)), (b"SecD", program.bytes(60)), (b"DH2C", program.bytes(40)),
-    ][: program.number(10)]  # fmt: skip
+        (ContextTag.POSIX, (0o644).to_bytes(4, "little")), (b"ExtA", program.bytes(40)), (b"SecD", program.bytes(60)),
+        (b"DH2C", program.bytes(40)),
+    ][: program.number(11)]  # fmt: skip
     body = pack_create_request(request, "n" * (len(name) // 2), contexts)
     return Command.CREATE, body.replace(("n" * (len(name) // 2)).encode("utf-16-le"), name.encode("latin-1"), 1)
 

@@ -5,8 +5,9 @@ from itertools import count
 import pytest
 
 from smbport.platform import FileKey
-from smbport.security.auth import LogonUser
+from smbport.security.auth import Authenticator, LogonUser
 from smbport.security.preauth import PreauthHash
+from smbport.security.signing import make_signer
 from smbport.state.connection import Connection
 from smbport.state.open import FileOpen, PipeOpen
 from smbport.state.server import Runtime, Server
@@ -15,7 +16,8 @@ from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.state.tree import TreeConnect
 from smbport.testing.direct import PlainEvent
 from smbport.testing.memory import MemoryPlatform
-from smbport.wire.constants import Access
+from smbport.users import MemoryUsers
+from smbport.wire.constants import Access, SigningAlgorithm
 
 
 class FakeNode:
@@ -29,8 +31,11 @@ class FakeNode:
         self.closed += 1
 
 
-class Signer:
-    """Stands for a key."""
+def new_authenticator() -> Authenticator:
+    """What lets nobody in."""
+    return Authenticator(
+        users=MemoryUsers({}), server_name="server", domain="", anonymous=False, guest=False, random_bytes=bytes
+    )
 
 
 class World:
@@ -48,7 +53,9 @@ class World:
             new_event=PlainEvent,
         )
         self.platform = MemoryPlatform()
-        self.server = Server(Settings(shares=shares, limits=Limits(**limits)), self.platform, None, runtime)
+        self.server = Server(
+            Settings(shares=shares, limits=Limits(**limits)), self.platform, new_authenticator(), runtime
+        )
 
     def session(self, name="ann", kind="user"):
         session = Session(self.server, self.server.new_session_id())
@@ -64,7 +71,7 @@ class World:
         """Let the session be reachable on the connection; if it is valid, by a logon or a binding that is complete."""
         channel = Channel(session, connection, PreauthHash())
         if session.valid:
-            channel.signer = Signer()
+            channel.signer = make_signer(SigningAlgorithm.HMAC_SHA256, bytes(16))
         session.channels.append(channel)
         connection.channels[session.session_id] = channel
         return channel
@@ -108,3 +115,8 @@ def new_world():
 @pytest.fixture
 def world():
     return World()
+
+
+@pytest.fixture
+def authenticator():
+    return new_authenticator()

@@ -2,24 +2,23 @@
 
 import pytest
 
+from smbport.security.sealing import Sealer
 from smbport.state.breaks import DirectoryEar, break_caches, tell, tell_postponed
 from smbport.state.durable import Durability, Promise
 from smbport.state.leases import Lease
 from smbport.state.oplocks import CHANGE, HANDLE, NEED_CLOSED, OPEN, READ, WRITE
 from smbport.wire.break_ import LeaseBreakNotification, OplockBreakNotification, parse_break_notification
 from smbport.wire.change import CompletionFilter, NotifyAction
-from smbport.wire.constants import OplockLevel
+from smbport.wire.constants import Cipher, OplockLevel
+from smbport.wire.header import SMB2_MAGIC, TRANSFORM_MAGIC
 
 GUID, OTHER_GUID = bytes([1]) * 16, bytes([2]) * 16
 KEY, PARENT = bytes([7]) * 16, bytes([8]) * 16
 SECOND = 1_000_000_000
 
 
-class Sealer:
-    """Lets what it seals be seen."""
-
-    def seal(self, session_id, parts):
-        return [b"sealed", *parts]
+def new_sealer():
+    return Sealer(Cipher.AES_128_GCM, bytes(16), bytes(16))
 
 
 class Client:
@@ -141,15 +140,16 @@ def test_whom_nobody_can_reach_caches_nothing(world, new_client, grant):
 
 @pytest.mark.parametrize("what", ["session", "share"])
 def test_what_must_be_sealed_is(world, new_client, what):
-    client = new_client(sealer=Sealer(), encrypt=what == "session")
+    client = new_client(sealer=new_sealer(), encrypt=what == "session")
     client.tree.encrypt = what == "share"
     contend(world, client.lease(READ), CHANGE)
     [frame] = client.frames
-    assert frame[4:10] == b"sealed"
+    assert frame[4:8] == TRANSFORM_MAGIC
+    assert new_sealer().unseal(memoryview(bytearray(frame[4:])))[:4] == SMB2_MAGIC
 
 
 def test_what_must_be_sealed_goes_over_no_session_that_cannot(world, new_client):
-    plain, sealing = new_client(), new_client(sealer=Sealer())
+    plain, sealing = new_client(), new_client(sealer=new_sealer())
     plain.lease(READ, key=PARENT, inode=2)
     opened = sealing.lease(READ)
     sealing.tree.encrypt = True

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -108,6 +109,7 @@ def test_a_loss_in_a_directory_is_told_where_it_may_matter() -> None:
     assert sum(len(ear.heard) for ear in ears.values()) == 3 + len(ears)
 
 
+@pytest.mark.pure_only  # a spy is no Lookout
 def test_what_others_do_is_told_to_listeners_only() -> None:
     """`report` is for changes of the server's own making: who watches what others do must hear of them, too."""
     spy, ear = Spy(), Ear()

@@ -2,9 +2,10 @@
 
 import pytest
 
+from smbport.security.signing import make_signer
 from smbport.state.connection import Connection, Running, network_of
 from smbport.state.session import Session
-from smbport.wire.constants import Dialect
+from smbport.wire.constants import Dialect, SigningAlgorithm
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_logon_that_is_not_complete_is_no_session(world, connection):
     session = Session(world.server, 5)
     channel = world.channel(session, connection)
     assert not connection.has_session()
-    channel.signer = object()
+    channel.signer = make_signer(SigningAlgorithm.HMAC_SHA256, bytes(16))
     assert connection.has_session()
 
 
@@ -134,6 +135,50 @@ def test_a_logon_in_progress_is_lost_with_its_connection(world, connection):
     session = Session(world.server, 5)
     world.channel(session, connection)
     assert connection.sessions_lost() == [session]
+
+
+def lasting(connection, message_id, session):
+    """A request that goes on without its connection, if the session has another one."""
+    cancelled = []
+    running = Running(message_id, session, lambda: cancelled.append(message_id))
+    running.outlives = True
+    connection.running[message_id] = running
+    return cancelled
+
+
+def test_what_waits_goes_on_if_the_session_has_another_connection(world, connection):
+    other = world.connection("192.0.2.2")
+    here, both = world.session("here"), world.session("both")
+    for session in (here, both):
+        world.channel(session, connection)
+    world.channel(both, other)
+    cancelled = [lasting(connection, number, session) for number, session in enumerate((here, both, None))]
+    run(connection, 7, both, cancelled[1])
+    assert connection.cancel_lost()
+    assert len(both.live_channels()) == 2, "until it has ended"
+    assert cancelled == [[0], [7], [2]]
+    del connection.running[0], connection.running[2]
+    assert not connection.cancel_lost()
+    assert connection.sessions_lost() == [here]
+    assert set(connection.channels) == {both.session_id}
+    assert both.live_channels() == [other.channels[both.session_id]]
+    del connection.running[1]
+    assert connection.sessions_lost() == []
+    assert connection.channels == {}
+    assert [channel.connection for channel in both.channels] == [other]
+
+
+def test_what_goes_on_without_its_connection_ends_with_the_session(world, connection):
+    session, other = world.session(), world.connection("192.0.2.2")
+    world.channel(session, connection)
+    world.channel(session, other)
+    cancelled = lasting(connection, 1, session)
+    assert connection.sessions_lost() == []
+    assert other.sessions_lost() == [session]
+    session.lose()
+    assert cancelled == [1]
+    assert connection.channels == {}
+    assert session.channels == []
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from smbport.state.names import (
     fold,
     has_wildcards,
     name_for_disk,
+    name_for_posix,
     name_for_wire,
     parse_file_name,
+    parse_posix_name,
 )
 from smbport.wire.status import Status, StatusError
 from smbport.wire.text import decode_utf16, encode_utf16
@@ -141,6 +143,14 @@ def refusal(text):
         ("a\uf022s", "a:s", "", False, False),
         ("d\\a\uf026b", "d/a\\b", "", False, False),
         ("\uefff\\\uf029hidden", "\udcff/.hidden", "", False, False),
+        ("a\\..", "", "", False, False),
+        ("a\\..\\", "", "", True, False),
+        ("a\\..\\b", "b", "", False, False),
+        ("a\\b\\..\\..\\c\\..\\d", "d", "", False, False),
+        ("a\\b\\..\\c\\", "a/c", "", True, False),
+        ("a\\..:s", "", "s", False, True),
+        ("a\\b\\..::$DATA", "a", "", False, True),
+        ("@GMT-1\\..\\x", "x", "", False, False),
     ],
 )
 def test_names(text, path, stream, directory, data):
@@ -148,14 +158,15 @@ def test_names(text, path, stream, directory, data):
 
 
 ESCAPES = [
-    "..", "..\\", "..\\x", "..\\..\\x", "a\\..", "a\\..\\..\\x", "a\\..\\b", "..:s", "..::$DATA", "a\\..:s",
+    "..", "..\\", "..\\x", "..\\..\\x", "a\\..\\..", "a\\..\\..\\x", "a\\..\\..\\a", "..:s", "..::$DATA",
+    "a\\..\\..:s", "a\\\\..\\b", "a\\.\\..\\b", "a\\..\\\\b", "a\\..\\.\\b", "a/..\\..\\b", "a:\\..\\..\\b", "*\\..\\b",
     ".", ".\\", ".\\x", "a\\.", "a\\.\\b", ".:s", ".\\..\\x",
     "\\", "\\x", "\\\\server\\share", "\\..\\x", "\\\\?\\C:\\x", "\\??\\C:\\x",
     "/", "/etc/passwd", "a/b", "../x", "..\\/..", "a\\../x", "a/../../x", "..//x",
     "C:\\x", "C:/x", "C:x\\y", "a\\\\b", "a\\\\", "a\\b\\\\", "\0", "a\0b", "..\0", "a\\..\0",
     "\uf029", "\uf029\uf029", "a\\\uf029\uf029\\b", ".\uf029", "\uf029.", "\uf029\uf029\\x", "\uf029\\x",
     "a:..\\x", "a:\\..\\x", "a:b\\c", "a:/b", "a\\:s", ":", "a:", "a::", "a:s:", "a:s:$INDEX_ALLOCATION", "a:s:$FOO",
-    "a:s:$DATA:t", "a:::$DATA", "a:s:$DATA\\", "a:" + "s" * 256, "~snapshot\\..\\..\\x", "@GMT-1\\..\\x",
+    "a:s:$DATA:t", "a:::$DATA", "a:s:$DATA\\", "a:" + "s" * 256, "~snapshot\\..\\..\\x",
 ]  # fmt: skip
 
 
@@ -169,7 +180,8 @@ def test_no_spelling_leaves_the_share(text):
     [
         ("\\a", PARAMETER),
         ("..", SYNTAX),
-        ("a\\..\\b", SYNTAX),
+        ("a\\..\\..\\b", SYNTAX),
+        ("a\\\\..\\b", INVALID),
         (".", INVALID),
         ("a\\.\\b", INVALID),
         ("a\\\\b", INVALID),
@@ -359,6 +371,55 @@ def test_case_matters_if_it_is_to():
 def test_what_matches_everything(text):
     assert Pattern(text).matches_all
     assert not Pattern(text + "a").matches_all
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=80))
+@example("\uf022:\uf029.")
+@example("a\uef80\uefff")
+def test_names_on_disk_to_clients_with_posix_extensions_and_back(name):
+    if name in (".", ".."):
+        return
+    seen = name_for_posix(name)
+    assert "/" not in seen
+    if len(seen.encode("utf-16-le")) <= 2 * 255:
+        assert parse_posix_name(seen) == FileName(name, "", False)
+        assert parse_posix_name(f"{seen}/") == FileName(name, "", True)
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\udc80b", "\udcc3(", "\udcffend "])
+def test_bytes_on_disk_to_clients_with_posix_extensions_and_back(name):
+    seen = name_for_posix(name)
+    assert seen.encode("utf-16-le")
+    assert parse_posix_name(seen).path == name
+
+
+def test_characters_stay_as_they_are_for_clients_with_posix_extensions():
+    for name in ('"*:<>?|\\', "end ", "end.", "\x01", "plain"):
+        assert name_for_posix(name) == name
+        assert parse_posix_name(name).path == name
+    assert parse_posix_name("\uf022\uf028").path == ": "
+    assert parse_posix_name("") == FileName("", "", False)
+    assert parse_posix_name("a/b:c/d").path == "a/b:c/d"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("/", Status.INVALID_PARAMETER),
+        ("/a", Status.INVALID_PARAMETER),
+        ("a\0", Status.OBJECT_NAME_INVALID),
+        ("a//b", Status.OBJECT_NAME_INVALID),
+        (".", Status.OBJECT_NAME_INVALID),
+        ("a/..", Status.OBJECT_PATH_SYNTAX_BAD),
+        ("\uf029\uf029", Status.OBJECT_NAME_INVALID),
+        ("x" * 256, Status.OBJECT_NAME_INVALID),
+        ("/".join(["x" * 250] * 20), Status.OBJECT_NAME_INVALID),
+    ],
+)
+def test_no_names_for_clients_with_posix_extensions(text, status):
+    with pytest.raises(StatusError) as caught:
+        parse_posix_name(text)
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize(("text", "found"), [("a.b", False), ("", False), *(("a" + wild, True) for wild in '*?<>"')])

@@ -1,5 +1,7 @@
 """smbport.state.open: what the kinds of opens have in common, and what each is good for."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from smbport.platform import Entry
@@ -118,6 +120,31 @@ def test_a_pipe_has_a_name_and_no_handle(world):
     assert opened.name == "wkssvc"
     assert opened.pipe is None
     opened.release_handle()
+
+
+@pytest.fixture
+def pipe(world):
+    """A pipe that two requests wait for."""
+    opened = world.open_pipe(world.tree(world.session(), "IPC$"))
+    opened.pipe = SimpleNamespace(is_ready=lambda: True)
+    opened.readers += [world.Event(), world.Event()]
+    return opened
+
+
+def test_who_waits_for_a_pipe_is_woken_one_at_a_time(pipe):
+    pipe.pipe.is_ready = lambda: False
+    pipe.wake_reader()
+    assert [event.is_set() for event in pipe.readers] == [False, False]
+    pipe.pipe.is_ready = lambda: True
+    pipe.wake_reader()
+    assert [event.is_set() for event in pipe.readers] == [True, False]
+    pipe.readers.clear()
+    pipe.wake_reader()
+
+
+def test_nobody_waits_for_a_pipe_that_is_closed(world, pipe):
+    world.server.close_open(pipe)
+    assert [event.is_set() for event in pipe.readers] == [True, True]
 
 
 # Enumerations ---------------------------------------------------------------------------------------------------

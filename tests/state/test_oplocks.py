@@ -4,12 +4,17 @@ To the model, a holder has a set of letters: R, what was read; W, what was writt
 contention takes some of them away.  What is left of an oplock must be one of the four things an oplock can be.
 """
 
+from functools import cache
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from smbport.platform import FileKey
 from smbport.state.leases import Lease
+from smbport.state.open import FileOpen
 from smbport.state.oplocks import (
     CHANGE,
     HANDLE,
@@ -23,6 +28,13 @@ from smbport.state.oplocks import (
     Oplocks,
     is_stat_open,
 )
+from smbport.state.session import Session
+from smbport.state.settings import Settings, ShareSettings
+from smbport.state.sharing import SharedFile
+from smbport.state.tree import TreeConnect
+from smbport.testing.direct import new_server
+from smbport.testing.memory import MemoryPlatform
+from smbport.users import MemoryUsers
 from smbport.wire.constants import Access, OplockLevel
 
 II, EXCLUSIVE, BATCH = OplockLevel.LEVEL_II, OplockLevel.EXCLUSIVE, OplockLevel.BATCH
@@ -123,10 +135,10 @@ class Machine(RuleBasedStateMachine):
         expected = wanted if sole and not others else wanted[:1]
         if locked or any(other.has != "R" for other in others):
             expected = ""
-        oplock = self.oplocks.grant_oplock(name, LEVELS[wanted], sole=sole, locked=locked)
+        oplock = self.oplocks.grant_oplock(new_open(name), LEVELS[wanted], sole=sole, locked=locked)
         assert (oplock is None) is (expected == "")
         if oplock is not None:
-            assert (oplock.opened, oplock.level) == (name, LEVELS[expected])
+            assert (oplock.opened, oplock.level) == (new_open(name), LEVELS[expected])
             self.model[name] = Held(oplock)
             self.model[name].has = expected
 
@@ -260,8 +272,17 @@ def id_of(told):
     return id(told.cache)
 
 
+@cache
+def new_open(name):
+    server = new_server(Settings(shares=(ShareSettings(name="data", path="data"),)), MemoryPlatform(), MemoryUsers({}))
+    share, account = server.find_share("data"), server.platform.account
+    tree = TreeConnect(Session(server, 1), 1, share, account, share.volume)
+    node = SimpleNamespace(is_directory=False)
+    return FileOpen(tree, 1, 1, granted_access=0, share_access=7, create_options=0, node=node, path=name)
+
+
 def new_lease(name, *, epoch=0xFFFD):
-    return Lease(None, bytes(16), name.encode() * 16, version=2, epoch=epoch, parent_key=None)
+    return Lease(SharedFile(FileKey(1, 1)), bytes(16), name.encode() * 16, version=2, epoch=epoch, parent_key=None)
 
 
 @pytest.fixture
@@ -275,7 +296,7 @@ def new_holder(oplocks):
 
     def new_holder(wanted, name="A"):
         if isinstance(wanted, int):
-            oplock = oplocks.grant_oplock(name, wanted, sole=True, locked=False)
+            oplock = oplocks.grant_oplock(new_open(name), wanted, sole=True, locked=False)
             assert oplock.level == wanted
             return oplock
         lease = new_lease(name)
@@ -370,11 +391,11 @@ def test_more_may_be_taken_from_one_alone(oplocks):
 
 @pytest.mark.parametrize("level", [OplockLevel.LEASE, 7])
 def test_other_levels_are_none(oplocks, level):
-    assert oplocks.grant_oplock("A", level, sole=True, locked=False) is None
+    assert oplocks.grant_oplock(new_open("A"), level, sole=True, locked=False) is None
 
 
 def test_what_became_of_a_cache_is_seen_when_time_has_passed(oplocks, new_holder):
-    early, late = new_holder("RWH"), Oplock("B")
+    early, late = new_holder("RWH"), Oplock(new_open("B"))
     oplocks.start_breaks(NEED_CLOSED, Event, 35)
     over = early.over
     oplocks.expire(34)

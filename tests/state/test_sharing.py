@@ -1,5 +1,6 @@
 """smbport.state.sharing: who may open what beside whom, and what becomes of names."""
 
+from functools import cache
 from itertools import combinations, product
 from types import SimpleNamespace
 
@@ -9,9 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from smbport.platform import FileKey
+from smbport.security.auth import LogonUser
+from smbport.state.open import FileOpen
 from smbport.state.oplocks import is_stat_open
+from smbport.state.session import Session
+from smbport.state.settings import Settings, ShareSettings
 from smbport.state.sharing import SharedFile, SharedFiles
+from smbport.state.tree import TreeConnect
 from smbport.state.watches import Waiter, Watch
+from smbport.testing.direct import new_server
+from smbport.testing.memory import MemoryPlatform
+from smbport.users import MemoryUsers
 from smbport.wire.constants import Access, ShareAccess
 from smbport.wire.status import Status, StatusError
 
@@ -28,18 +37,21 @@ NEEDS = {
 }
 
 
-class Plain:
-    """As much of an open as sharing looks at."""
+@cache
+def new_tree():
+    server = new_server(Settings(shares=(ShareSettings(name="data", path="data"),)), MemoryPlatform(), MemoryUsers({}))
+    session, share = Session(server, 1), server.find_share("data")
+    session.user = LogonUser("ann", "", "user", None)
+    return TreeConnect(session, 1, share, server.platform.account, share.volume)
 
-    session_name = "ann"
-    tree = SimpleNamespace(share="data")
-    lease = None
 
-    def __init__(self, granted_access=0, share_access=7, path="file", stream=""):
-        self.stream = stream
-        self.granted_access = granted_access
-        self.share_access = share_access
-        self.path = path
+def plain(granted_access=0, share_access=7, path="file", stream=""):
+    """An open without anything behind it."""
+    node = SimpleNamespace(is_directory=False)
+    return FileOpen(
+        new_tree(), 1, 1, granted_access=granted_access, share_access=share_access, create_options=0, node=node,
+        path=path, stream=stream,
+    )  # fmt: skip
 
 
 def allowed(rights, share, other_rights, other_share):
@@ -57,7 +69,7 @@ def test_the_rule_is_symmetric_and_as_specified():
     for first, second in product(rights, rights):
         for share, other_share in product(range(8), range(8)):
             shared = SharedFile(key)
-            shared.add(Plain(sum(second), other_share))
+            shared.add(plain(sum(second), other_share))
             expected = allowed(first, share, second, other_share)
             if expected:
                 shared.check_sharing(sum(first), share)
@@ -70,10 +82,10 @@ def test_the_rule_is_symmetric_and_as_specified():
 def test_the_refusal_names_who_is_in_the_way():
     shared = SharedFile(FileKey(1, 1))
     for opened in [
-        Plain(Access.READ_ATTRIBUTES, 0, "stat"),
-        Plain(Access.READ_DATA, 7, "reader"),
-        Plain(Access.DELETE, 6, "forbids reading"),
-        Plain(Access.DELETE, 5, "forbids writing"),
+        plain(Access.READ_ATTRIBUTES, 0, "stat"),
+        plain(Access.READ_DATA, 7, "reader"),
+        plain(Access.DELETE, 6, "forbids reading"),
+        plain(Access.DELETE, 5, "forbids writing"),
     ]:
         shared.add(opened)
     shared.check_sharing(Access.DELETE, 7)
@@ -94,15 +106,16 @@ class Sharing(RuleBasedStateMachine):
         super().__init__()
         self.shared = SharedFile(FileKey(1, 1))
         self.there = []
+        self.rights = {}
 
     def refuses(self, rights, share):
-        others = [(other.rights, other.share_access) for other in self.there]
+        others = [(self.rights[other], other.share_access) for other in self.there]
         return not all(allowed(rights, share, *other) for other in others)
 
     @rule(rights=st.sets(st.sampled_from(list(NEEDS)), max_size=3), share=st.integers(0, 7), ask=st.booleans())
     def open(self, rights, share, ask):
-        opened = Plain(sum(rights), share)
-        opened.rights = rights
+        opened = plain(sum(rights), share)
+        self.rights[opened] = rights
         if ask and self.refuses(rights, share):
             with pytest.raises(StatusError, match="is open by"):
                 self.shared.check_sharing(sum(rights), share)
@@ -137,7 +150,7 @@ def test_nobody_joins_what_is_to_be_deleted(access):
     shared = SharedFile(FileKey(1, 1))
     shared.check_sharing(access, 7)
     assert not shared.delete_pending
-    shared.doomed_by = Plain()
+    shared.doomed_by = plain()
     assert shared.delete_pending
     with pytest.raises(StatusError) as caught:
         shared.check_sharing(access, 7)
@@ -155,15 +168,15 @@ def test_nobody_joins_what_is_to_be_deleted(access):
 )
 def test_stat_opens_leave_an_open_alone(others, sole):
     shared = SharedFile(FileKey(1, 1))
-    opened = Plain(Access.FILE_ALL_ACCESS)
-    for other in [opened, *map(Plain, others)]:
+    opened = plain(Access.FILE_ALL_ACCESS)
+    for other in [opened, *map(plain, others)]:
         shared.add(other)
     assert shared.is_sole(opened) is sole
 
 
 def test_files_are_known_from_the_first_open_to_the_last():
     files = SharedFiles()
-    key, first, second = FileKey(1, 7), Plain(), Plain()
+    key, first, second = FileKey(1, 7), plain(), plain()
     assert files.find(key) is None
     shared = files.join(key, first)
     assert files.join(key, second) is shared is files.find(key)
@@ -176,7 +189,7 @@ def test_files_are_known_from_the_first_open_to_the_last():
 
 def test_a_doomed_file_stays_known_until_its_name_is_gone():
     files = SharedFiles()
-    opened = Plain()
+    opened = plain()
     shared = files.join(FileKey(1, 7), opened)
     shared.doomed_by = opened
     assert files.leave(shared, opened)
@@ -312,7 +325,7 @@ def test_a_doomed_directory_is_watched_no_more(world):
 
 def test_streams_are_found_by_their_file_in_any_spelling():
     files, key = SharedFiles(), FileKey(1, 7)
-    one, other, file = Plain(stream="Name"), Plain(stream="nAME"), Plain()
+    one, other, file = plain(stream="Name"), plain(stream="nAME"), plain()
     stream = files.join(key, one)
     assert files.join(key, other) is stream
     base = files.find(key)
@@ -328,19 +341,19 @@ def test_streams_are_found_by_their_file_in_any_spelling():
 
 def test_a_stream_has_share_modes_of_its_own_but_for_deleting():
     files, key = SharedFiles(), FileKey(1, 7)
-    stream = files.join(key, Plain(Access.READ_DATA, 0, stream="s"))
+    stream = files.join(key, plain(Access.READ_DATA, 0, stream="s"))
     base = files.find(key)
     base.check_sharing(Access.READ_DATA, 0)
     assert base.undeletable_streams() == [stream]
     with pytest.raises(StatusError):
         stream.check_sharing(Access.READ_DATA, 7)
-    shared = files.join(FileKey(1, 8), Plain(Access.READ_DATA, ShareAccess.DELETE, stream="s"))
+    shared = files.join(FileKey(1, 8), plain(Access.READ_DATA, ShareAccess.DELETE, stream="s"))
     assert shared.base.undeletable_streams() == []
 
 
 def test_a_doomed_file_goes_with_the_last_of_its_streams():
     files, key = SharedFiles(), FileKey(1, 7)
-    one, other, file = Plain(stream="one"), Plain(stream="other"), Plain()
+    one, other, file = plain(stream="one"), plain(stream="other"), plain()
     streams = [files.join(key, one), files.join(key, other)]
     base = files.join(key, file)
     base.doomed_by = file
@@ -357,12 +370,12 @@ def test_a_doomed_file_goes_with_the_last_of_its_streams():
 
 def test_a_doomed_stream_stays_known_until_it_is_gone():
     files, key = SharedFiles(), FileKey(1, 7)
-    opened = Plain(stream="s")
+    opened = plain(stream="s")
     stream = files.join(key, opened)
     stream.doomed_by = opened
     assert files.leave(stream, opened)
     assert files.due(stream) is opened
-    base, file = files.find(key), Plain()
+    base, file = files.find(key), plain()
     assert base.find_stream("S") is stream
     files.join(key, file)
     assert files.leave(base, file)
@@ -376,7 +389,7 @@ def test_a_doomed_stream_stays_known_until_it_is_gone():
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_stream_is_found_by_both_names_while_it_gets_another(fails, closed):
     files, key = SharedFiles(), FileKey(1, 7)
-    opened = Plain(stream="old")
+    opened = plain(stream="old")
     stream = files.join(key, opened)
     base = files.find(key)
 
@@ -399,3 +412,33 @@ def test_a_stream_is_found_by_both_names_while_it_gets_another(fails, closed):
     assert len(files) == (0 if closed else 1)
     if not closed:
         assert opened.stream == stream.stream == ("old" if fails else "New")
+
+
+@pytest.mark.parametrize(
+    ("doomed_posix", "closed", "other_posix", "has_stream", "goes"),
+    [
+        (True, True, True, False, True),
+        (False, True, True, False, False),
+        (True, False, True, False, False),
+        (True, True, False, False, False),
+        (True, True, True, True, False),
+    ],
+)
+def test_a_name_that_does_not_wait_for_the_last_open(doomed_posix, closed, other_posix, has_stream, goes):
+    files, key = SharedFiles(), FileKey(1, 1)
+    doomed, other = plain(), plain()
+    doomed.posix, doomed.closed, other.posix = doomed_posix, closed, other_posix
+    shared = files.join(key, doomed)
+    files.join(key, other)
+    if has_stream:
+        files.join(key, plain(stream="s"))
+    assert files.unlink(shared) is None
+    shared.doom(doomed)
+    files.leave(shared, doomed)
+    assert files.unlink(shared) is (doomed if goes else None)
+    assert shared.delete_pending is not goes
+    if goes:
+        files.forget(shared)  # the name was removed: the file goes on for the other one
+        assert files.find(key) is shared
+        files.leave(shared, other)
+        assert files.find(key) is None

@@ -4,10 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from smbport.platform import FileKey
+from smbport.security.access import Token
+from smbport.state.descriptors import Descriptors
+from smbport.state.dfs import DfsLink
 from smbport.state.settings import ShareSettings
 from smbport.state.spellings import Spellings
 from smbport.state.tree import IPC_ACCESS, Share, TreeConnect
 from smbport.wire.constants import Access
+from smbport.wire.security import WellKnownSid
+
+NOBODY = Token(WellKnownSid.ANONYMOUS, WellKnownSid.ANONYMOUS, WellKnownSid.ANONYMOUS, frozenset())
 
 
 def share(*, volume_read_only=False, **settings):
@@ -17,6 +24,13 @@ def share(*, volume_read_only=False, **settings):
 
 def connect(world, served, user="ann", kind="user"):
     return TreeConnect(world.session(user, kind), 1, served, world.platform.account, served.volume)
+
+
+def test_posix_extensions_are_offered_where_the_system_decides():
+    assert share().offers_posix
+    assert not share(posix_extensions=False).offers_posix
+    assert not share(acl="nt").offers_posix
+    assert not Share(ShareSettings(name="IPC$", path=""), None).offers_posix
 
 
 def test_a_share_is_called_what_the_administrator_calls_it():
@@ -91,3 +105,72 @@ def test_a_tree_connect_knows_where_it_belongs(world):
 @pytest.mark.parametrize("case_sensitive", [True, False])
 def test_spellings_are_remembered_where_case_does_not_matter(case_sensitive):
     assert isinstance(share(case_sensitive=case_sensitive).spellings, Spellings) is not case_sensitive
+
+
+# A tree as it was -------------------------------------------------------------------------------------------------
+
+
+class Snapshot:
+    """A volume that tells who looks at it, and whether it was closed."""
+
+    features = SimpleNamespace(read_only=True)
+    closed = False
+
+    def __init__(self, account=None):
+        self.account = account
+
+    def acting_as(self, account):
+        return Snapshot(account)
+
+    def close(self):
+        self.closed = True
+
+
+def test_layouts_and_links_are_read_once():
+    served = share(snapshots="*/x", snapshot_times="modified", dfs=(DfsLink("a", ("one\\x",)),))
+    assert served.snapshots.below == "x"
+    assert served.links.names_in("") == ["a"]
+    assert (share().snapshots, share().links) == (None, None)
+
+
+def test_a_tree_as_it_was(world):
+    tree = connect(world, share(snapshots="%s", continuous_availability=True, dfs=(DfsLink("a", ("one\\x",)),)))
+    snapshot = Snapshot()
+    was = tree.as_of(snapshot, 5)
+    assert (was.live, was.snapshot_ns, was.tree_id, was.session) == (tree, 5, tree.tree_id, tree.session)
+    assert was.volume is was.share.volume is snapshot
+    assert (was.writable, was.maximal_access) == (False, Access.FILE_ALL_ACCESS)
+    settings = was.share.settings
+    assert (was.share.links, was.share.snapshots, settings.local_changes) == (None, None, "none")
+    assert not settings.continuous_availability
+    was.close()
+    assert snapshot.closed
+
+
+def test_a_tree_as_it_was_has_the_same_rights(world):
+    tree = connect(world, share())
+    tree.volume = tree.share.volume.__class__(features=tree.share.volume.features)  # of the account
+    tree.descriptors = Descriptors(None, "user.NTACL", tree.share.volume, NOBODY, tree.account, {}, True)
+    was = tree.as_of(Snapshot(), 5)
+    assert was.share.volume.account is None
+    assert was.volume.account is tree.account
+    assert was.descriptors.volume is was.share.volume
+    assert tree.descriptors.volume is tree.share.volume
+
+
+def test_files_of_snapshots_are_others(world):
+    tree = connect(world, share())
+    keys = []
+    for place in (tree, tree.as_of(Snapshot(), 5), tree.as_of(Snapshot(), 6)):
+        stat = SimpleNamespace(key=FileKey(1, 2))
+        place.set_apart(stat)
+        keys.append(stat.key)
+    assert keys[0] == FileKey(1, 2)
+    assert len(set(keys)) == 3
+    assert {key.inode for key in keys} == {2}
+
+
+def test_a_tree_as_it_is_is_not_closed(world):
+    tree = connect(world, share())
+    tree.close()  # the volume of the share has no such method
+    assert tree.live is None

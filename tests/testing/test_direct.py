@@ -15,6 +15,7 @@ from smbport.testing.handles import MemoryFile
 from smbport.testing.memory import MemoryPlatform
 from smbport.users import MemoryUsers
 from smbport.wire.constants import Access, Command, CreateDisposition, CreateOption, LockFlag, OplockLevel
+from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.echo import CancelRequest, EchoRequest
 from smbport.wire.file import ReadRequest, pack_read_request
 from smbport.wire.header import Header
@@ -200,6 +201,7 @@ def test_file_ranges_are_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
 
     class ZeroCopy:
         min_length = 1
+        needs_cached = True
 
     monkeypatch.setattr(MemoryFile, "fileno", lambda self: 7)
     bench = Bench(signing="offered")
@@ -354,4 +356,32 @@ def test_what_waits_is_released_too(bench: Bench, waiting: tuple[Client, FileId,
     assert not connection.waiting
     assert not connection.state.running
     holder.close(held)
+    assert (bench.server.open_count, bench.memory.open_handles) == (0, 0)
+
+
+def test_what_goes_on_without_its_connection_does_so(bench: Bench) -> None:
+    """The session has another connection, and ends on that."""
+    (holder, tree), (waiter, other_tree) = bench.connect(), bench.connect()
+    held = holder.create(tree, "f", disposition=CreateDisposition.CREATE, oplock=OplockLevel.BATCH)
+    other = bench.client()
+    other.negotiate()
+    other.bind(waiter, "u", "p")
+    request = CreateRequest(
+        requested_oplock_level=0, impersonation_level=2, desired_access=Access.FILE_ALL_ACCESS, file_attributes=0,
+        share_access=7, create_disposition=CreateDisposition.OPEN, create_options=0,
+    )  # fmt: skip
+    body = pack_create_request(request, "f")
+    [pending] = send(waiter, waiter.message(Command.CREATE, body, tree_id=other_tree))
+    assert pending.status == Status.PENDING
+    connection = connection_of(waiter)
+    connection.close()
+    [channel] = connection.state.channels.values()
+    session = channel.session
+    assert len(session.live_channels()) == len(connection.waiting) == 1
+    holder.close(held)
+    connection.resume()
+    assert not connection.waiting
+    assert not connection.state.channels
+    assert len(session.opens) == 1
+    connection_of(other).close()
     assert (bench.server.open_count, bench.memory.open_handles) == (0, 0)

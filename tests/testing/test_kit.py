@@ -204,6 +204,10 @@ def with_link_states(call):
     ]
 
 
+def forget_what_is_far(call):
+    return call.arguments["offset"] > 1 << 40 or call.proceed()
+
+
 def write_sparsely(call):
     """write_at that fills holes with rubbish."""
     offset = call.arguments["offset"]
@@ -441,6 +445,15 @@ SINGLE = [
     ("sparse", "nothing but zeroes", "Sparse.data_ranges", result(lambda ranges: ranges[:-1])),
     ("sparse", "in order", "Sparse.data_ranges", result(lambda ranges: ranges * 2)),
     ("sparse", "inside of the range", "Sparse.data_ranges", lambda call: [(call.arguments["offset"], 1 << 40)]),
+    ("range_locks", "grants what nobody holds", "RangeLocks.lock", lambda call: False),
+    ("range_locks", "another has locked exclusively", "RangeLocks.lock", lambda call: True),
+    ("range_locks", "another has locked exclusively", "RangeLocks.lock", changed(exclusive=False)),
+    ("range_locks", "handles share", "RangeLocks.lock", changed(exclusive=True)),
+    ("range_locks", "only touch", "RangeLocks.lock", changed(length=lambda length: length + 1)),
+    ("range_locks", "releases the bytes", "RangeLocks.unlock", nothing),
+    ("range_locks", "releases no other bytes", "RangeLocks.unlock", changed(length=lambda length: 10 * length)),
+    ("range_locks", "behind the end of the file", "RangeLocks.lock", forget_what_is_far),
+    ("range_locks", "close releases", "File.close", nothing),
     ("identity", "belongs to it|no other rights", "Volume.acting_as", lambda call: call.target),
     ("identity", "None if there is none", "Identity.find_account", lambda call: NOBODY),
     ("identity", "None if there is none", "Identity.find_group", lambda call: 1),
@@ -500,7 +513,7 @@ POWER_CLAIMS = [
     ("why zero_copy is None", lambda platform: platform.absent.update(zero_copy=" ")),
     ("clone is there", lambda platform: platform.absent.update(clone="who knows")),
     ("only, not flying", lambda platform: platform.absent.update(flying="no wings")),
-    ("no interface", lambda platform: setattr(platform, "snapshots", object())),
+    ("no interface", lambda platform: setattr(platform, "leases", object())),
     ("name is not empty", lambda platform: setattr(platform, "name", "")),
     ("Account", lambda platform: setattr(platform, "account", "root")),
 ]
@@ -519,6 +532,7 @@ class CopyingSender:
     """What zero copy does, done by copying; `spoil` changes the data, `count` the answer."""
 
     min_length = 0
+    needs_cached = True
 
     def __init__(self, spoil=lambda data: data, count=lambda sent: sent):
         self.spoil = spoil
@@ -556,6 +570,18 @@ def test_zero_copy_that_never_says_stop(tmp_path, monkeypatch):
     monkeypatch.setattr("smbport.testing.exam.powers.MAX_SENDS", 2000)
     (finding,) = examine(with_power("zero_copy", Careless()), str(tmp_path), ["zero_copy"]).findings
     assert "takes nothing now" in finding.detail
+
+
+@pytest.mark.parametrize(("needs_cached", "outcome"), [(False, "passed"), (True, "failed")])
+def test_zero_copy_of_what_is_never_in_memory(tmp_path, needs_cached, outcome):
+    class Cold(CopyingSender):
+        def send(self, *args):
+            raise OSError(errno.EBUSY, "not in memory")
+
+    cold = Cold()
+    cold.needs_cached = needs_cached
+    (finding,) = examine(with_power("zero_copy", cold), str(tmp_path), ["zero_copy"]).findings
+    assert finding.outcome == outcome
 
 
 def test_zero_copy_needs_descriptors(tmp_path):
@@ -779,9 +805,12 @@ def test_a_platform_without_links_and_fifos(tmp_path):
             self.inner = inner
 
         def __getattr__(self, name):
-            if name in ("plant_link", "plant_other"):
+            if name == "plant_link":
                 raise AttributeError(name)
             return getattr(self.inner, name)
+
+        def make_special(self, path, kind, mode, *, wait=False):
+            raise PermissionError(errno.EPERM, path)
 
     platform = wrap(
         make_platform(), lambda call: Bare(call.proceed()) if call.name == "open_volume" else call.proceed()

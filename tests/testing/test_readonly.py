@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Account
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Account, Kind
 from smbport.testing.calls import METHODS
 from smbport.testing.memory import MemoryPlatform
 from smbport.testing.readonly import read_only
@@ -70,6 +70,7 @@ CHANGES = {
     "Attributes.set": lambda platform, volume, file: platform.attributes.set(file, "a", b"2"),
     "Attributes.remove": lambda platform, volume, file: platform.attributes.remove(file, "a"),
     "Clone.copy": lambda platform, volume, file: platform.clone.copy(file, 0, file, 1, 1),
+    "Volume.make_special": lambda platform, volume, file: volume.make_special("new", Kind.FIFO, 0o600),
     "Volume.symlink": lambda platform, volume, file: volume.symlink("new", "f"),
     "Clone.reflink": lambda platform, volume, file: platform.clone.reflink(file, 0, file, 4096, 4),
     "Sparse.zero": lambda platform, volume, file: platform.sparse.zero(file, 0, 1),

@@ -1,9 +1,10 @@
 """The exam for the power `acl`."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from smbport.platform import AccessControl, AclEntry, AclTag, Node, Platform
+from smbport.platform import AccessControl, AclEntry, AclTag, AclType, Node, Platform
 from smbport.testing.exam.bench import open_bench, require
 from smbport.testing.exam.powers import find_power
 
@@ -17,6 +18,12 @@ LIST: Final = (
     AclEntry(AclTag.GROUP, 6, ID),
     AclEntry(AclTag.MASK, 6),
     AclEntry(AclTag.OTHER, 0),
+)
+NFS4: Final = (
+    AclEntry(AclTag.USER, 0x000002, ID, AclType.DENY),
+    AclEntry(AclTag.USER_OBJ, 0x0C019B, -1, AclType.ALLOW),
+    AclEntry(AclTag.GROUP, 0x020081, ID, AclType.ALLOW),
+    AclEntry(AclTag.EVERYONE, 0x020081, -1, AclType.ALLOW),
 )
 
 
@@ -45,6 +52,8 @@ def check_descriptors(acl: AccessControl, node: Node) -> None:
 
 def check_lists(acl: AccessControl, node: Node) -> set[str]:
     access, default = acl.lists(node, wait=True)
+    if access and access[0].type != AclType.POSIX:
+        return check_nfs4_lists(acl, node, access)
     require(not access and not default, "a new file has no list, as far as its directory hands none down")
     with suppress(OSError):
         acl.set_list(node, LIST, wait=True)
@@ -55,3 +64,14 @@ def check_lists(acl: AccessControl, node: Node) -> set[str]:
         require(not acl.lists(node, wait=True)[0], "set_list of nothing takes the list away")
         return set()
     return {"the file system has no lists"}
+
+
+def check_nfs4_lists(acl: AccessControl, node: Node, access: Sequence[AclEntry]) -> set[str]:
+    require(all(entry.type != AclType.POSIX for entry in access), "a list is of one family")
+    acl.set_list(node, NFS4, wait=True)
+    require(tuple(acl.lists(node, wait=True)[0]) == NFS4, "lists() gives what set_list set, in order")
+    require(node.stat().mode & 0o777 == 0o644, "the mode follows the list: what owner, group and others may")
+    acl.set_list(node, (), wait=True)
+    found, _ = acl.lists(node, wait=True)
+    require(all(entry.tag not in (AclTag.USER, AclTag.GROUP) for entry in found), "set_list of nothing names nobody")
+    return {"lists of NFSv4"}

@@ -178,16 +178,14 @@ class Bench:
 
     def plant_fifo(self, name: str) -> bool:
         """Make a FIFO, held open at both ends so that a port that wrongly opens it does not hang."""
-        plant = getattr(self.volume, "plant_other", None)
-        if plant is not None:
-            plant(self.at(name))
-            return True
         with suppress(OSError):
-            if self.host_path is not None:
-                path = os.path.join(self.host_path, name)
-                os.mkfifo(path)
-                self.leaving.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
+            if self.host_path is None:
+                self.volume.make_special(self.at(name), Kind.FIFO, 0o600)
                 return True
+            path = os.path.join(self.host_path, name)
+            os.mkfifo(path)
+            self.leaving.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
+            return True
         return False
 
 

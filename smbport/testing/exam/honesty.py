@@ -12,7 +12,7 @@ from smbport.testing.exam.bench import check_refused, demanding, open_bench, pro
 __all__ = ["check_honesty", "check_sockets"]
 
 SERIAL_LIMIT: Final = 1 << 64
-WITHOUT_INTERFACE: Final = ("snapshots", "leases")
+WITHOUT_INTERFACE: Final = ("leases",)
 """Powers for which the contract has a name only, and so no exam."""
 
 CONNECT_TIMEOUT_S: Final = 10.0  # guessed; over loopback it takes no time

@@ -178,8 +178,13 @@ def check_zero_copy(platform: Platform, path: str) -> str:
         require(zero_copy.min_length >= 0, "min_length is a number of bytes")
         file = bench.create("sent", DATA * 64)
         require(file.fileno() >= 0, "with zero copy, fileno() of a file is its descriptor")
-        for head in (HEAD, memoryview(HEAD), b""):
-            _check_sending(zero_copy, sender, receiver, file, head, 100, len(DATA) * 60)
+        try:
+            for head in (HEAD, memoryview(HEAD), b""):
+                _check_sending(zero_copy, sender, receiver, file, head, 100, len(DATA) * 60)
+        except OSError as error:
+            if error.errno != errno.EBUSY or zero_copy.needs_cached:
+                raise
+            return "this file system caches nothing that could be sent at once"
         _check_sending(zero_copy, sender, receiver, file, HEAD, 0, 1)
         sent = zero_copy.send(sender, HEAD, file, len(DATA) * 64, 10)
         require(sent == len(HEAD), "send at the end of the file returns len(head) + 0")

@@ -124,14 +124,27 @@ def _check_closing(bench: Bench) -> None:
 def _check_other_kinds(bench: Bench) -> str:
     if not bench.plant_fifo("fifo"):
         return "no FIFO could be made"
-    require(bench.stat("fifo").kind == Kind.OTHER, "a FIFO has Kind.OTHER")
+    require(bench.stat("fifo").kind == Kind.FIFO, "a FIFO has Kind.FIFO")
     for access in (ACCESS_READ, ACCESS_WRITE, BOTH):
         check_refused("open of a FIFO is OSError(ENXIO)", (errno.ENXIO,), bench.open, "fifo", access)
     with demanding("with ACCESS_NONE any kind opens"):
         node = bench.open("fifo", ACCESS_NONE)
-    require(node.stat().kind == Kind.OTHER, "with ACCESS_NONE any kind opens")
+    require(node.stat().kind == Kind.FIFO, "with ACCESS_NONE any kind opens")
     node.close()
+    for kind, made in ((Kind.FIFO, "made fifo"), (Kind.SOCKET, "made socket")):
+        _check_made(bench, kind, made)
     return ""
+
+
+def _check_made(bench: Bench, kind: int, name: str) -> None:
+    try:
+        bench.volume.make_special(bench.at(name), kind, 0o600)
+    except PermissionError:
+        return
+    made = bench.stat(name)
+    require(made.kind == kind and made.mode & 0o177 == 0, "make_special makes the kind it was asked for, and the mode")
+    demand = "make_special is FileExistsError if the name is taken"
+    check_refused(demand, (errno.EEXIST,), bench.volume.make_special, bench.at(name), kind, 0o600)
 
 
 def check_read_only(platform: Platform, path: str) -> str:

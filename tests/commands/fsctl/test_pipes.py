@@ -57,3 +57,12 @@ def test_rights(pipe: Any, code: int) -> None:
     opens = next(iter(pipe.connection.state.channels.values())).session.opens
     opens[pipe.file.volatile].granted_access = Access.READ_ATTRIBUTES
     assert pipe.fsctl(code, file=pipe.file)[0] == "ACCESS_DENIED"
+
+
+def test_a_question_while_a_read_waits_for_an_answer(wire: Any, pipe: Any) -> None:
+    """Whose answer would it be?"""
+    [opened] = wire.server.sessions[pipe.session_id].opens.values()
+    opened.readers.append(wire.server.runtime.new_event())
+    assert pipe.fsctl(TRANSCEIVE, BIND, file=pipe.file)[0] == "PIPE_BUSY"
+    opened.readers.clear()
+    assert pipe.fsctl(TRANSCEIVE, BIND, file=pipe.file)[0] == "SUCCESS"
