@@ -15,7 +15,7 @@ from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
 from smbport.wire.text import filetime_from_ns
 
-__all__ = ["close", "delete_doomed", "delete_name"]
+__all__ = ["close", "close_untold", "delete_doomed", "delete_name"]
 
 _PLAIN: Final = Reply(
     CloseResponse(
@@ -95,6 +95,14 @@ def _remove_stream(streams: Streams, doomed: FileOpen, *, wait: bool = False) ->
             streams.remove(node, doomed.stream, wait=wait)
     finally:
         node.close()
+
+
+async def close_untold(server: Server, opened: FileOpen) -> None:
+    """Close an open that its client never heard of; no name goes with it."""
+    opened.delete_on_close = False
+    doomed = server.close_open(opened)
+    if doomed is not None:
+        await delete_name(server, doomed)
 
 
 async def delete_doomed(server: Server) -> bool:

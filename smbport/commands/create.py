@@ -20,7 +20,7 @@ from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
-from smbport.commands.close import delete_doomed, delete_name
+from smbport.commands.close import close_untold, delete_doomed
 from smbport.commands.contexts.aapl import take_query
 from smbport.commands.contexts.request import Contexts, parse_contexts
 from smbport.commands.contexts.response import response_contexts
@@ -400,10 +400,7 @@ async def _overwrite(call: Call, joined: FileOpen, opened: Opened, plan: Plan, a
         except OSError as error:
             failure = error
         if failure is not None:
-            joined.delete_on_close = False  # the client was never told of this open
-            doomed = server.close_open(joined)
-            if doomed is not None:
-                await delete_name(server, doomed)
+            await close_untold(server, joined)
             raise failure
     finally:
         server.unpin(joined)

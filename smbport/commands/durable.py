@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from smbport.commands.call import Call, log
-from smbport.commands.close import delete_doomed, delete_name
+from smbport.commands.close import close_untold, delete_doomed, delete_name
 from smbport.commands.contexts.request import Contexts
 from smbport.commands.contexts.response import maximal_access
 from smbport.commands.open_node import Opened
@@ -206,10 +206,7 @@ async def _save(server: Server, joined: FileOpen) -> None:
     except OSError as error:
         failure = error
     if failure is not None:
-        joined.delete_on_close = False  # the client was never told of this open
-        doomed = server.close_open(joined)
-        if doomed is not None:
-            await delete_name(server, doomed)
+        await close_untold(server, joined)
         raise failure
     if joined.closed:
         raise StatusError(Status.FILE_CLOSED)

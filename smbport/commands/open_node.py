@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smbport.commands.attributes import file_attributes
-from smbport.commands.find_name import find_spelling
+from smbport.commands.find_name import find_spelling, parent_of
 from smbport.commands.governed import (
     Governed,
     Wish,
@@ -316,11 +316,25 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
 def _create(
     volume: Volume, plan: Plan, path: str, granted: int, parent: SecurityDescriptor | None, *, wait: bool
 ) -> Opened:
+    if plan.must_be_directory and plan.descriptors is not None:
+        unfinished = plan.descriptors.unfinished
+        unfinished.append(path)
+        try:
+            return _complete(volume, plan, path, granted, parent, volume.make_directory(path, plan.mode, wait=wait))
+        finally:
+            unfinished.remove(path)
     node: File | Directory
     if plan.must_be_directory:
         node = volume.make_directory(path, plan.mode, wait=wait)
     else:
         node = volume.create(path, _platform_access(plan, granted), plan.mode, wait=wait)
+    return _complete(volume, plan, path, granted, parent, node)
+
+
+def _complete(
+    volume: Volume, plan: Plan, path: str, granted: int, parent: SecurityDescriptor | None, node: File | Directory
+) -> Opened:
+    """All that a new file or directory is given."""
     try:  # it is there and must be finished; on the event loop's thread that takes a moment
         _equip(volume, plan, node, wait=True)
         descriptor = _protect(volume, plan, path, node, parent, wait=True)
@@ -368,6 +382,8 @@ def _check_parent(plan: Plan, path: str, *, wait: bool) -> SecurityDescriptor | 
     """The descriptor that governs the directory of a new file, if it lets the file be made."""
     if plan.descriptors is None:
         return None
+    if parent_of(path) in plan.descriptors.unfinished:
+        raise StatusError(Status.OBJECT_PATH_NOT_FOUND, "its directory is being made")
     parent = find_parent(plan.descriptors, path, wait=wait)
     if parent is not None:
         check_access(parent, plan.descriptors.token, added_as(directory=plan.must_be_directory))

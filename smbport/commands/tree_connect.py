@@ -133,7 +133,7 @@ async def _descriptors_for(server: Server, tree: TreeConnect, *, acts_as_user: b
     )
     token = make_token(server.authenticator.users.machine_id, person, tree.account if own else None)
     users = await find_users(server) if own else {}
-    return Descriptors(acl, share.descriptor_name, share.volume, token, tree.account, users, own)
+    return Descriptors(acl, share.descriptor_name, share.volume, token, tree.account, users, own, share.unfinished)
 
 
 async def _account_for(server: Server, session: Session, share: Share) -> Account | None:

@@ -38,6 +38,7 @@ class Descriptors:
     account: Account  # whom new files belong to
     users: Mapping[Sid, int]  # uids of users by SID, as far as they are known
     own: bool  # it is the user's own; else all files of the share belong to it, and that says nothing of the user
+    unfinished: list[str]  # directories of the share that are being made, and have no descriptor yet
 
     def find(self, node: File | Directory, stat: Stat, *, wait: bool = False) -> SecurityDescriptor | None:
         """The descriptor that governs the file; None if it is a plain one.

@@ -24,7 +24,10 @@ IPC_ACCESS = Access.FILE_GENERIC_READ | Access.FILE_GENERIC_WRITE
 class Share:
     """A share with its volume; the volume of IPC$ is None."""
 
-    __slots__ = ("change_times", "changes", "descriptor_name", "links", "settings", "snapshots", "spellings", "volume")
+    __slots__ = (
+        "change_times", "changes", "descriptor_name", "links", "settings", "snapshots", "spellings", "unfinished",
+        "volume",
+    )  # fmt: skip
 
     def __init__(self, settings: ShareSettings, volume: Volume | None, descriptor_name: str | None = None) -> None:
         self.settings = settings
@@ -33,6 +36,7 @@ class Share:
         self.spellings: Spellings | None = None  # None: case matters
         if not settings.case_sensitive:
             self.spellings = Spellings(short_names=settings.short_names)
+        self.unfinished: list[str] = []  # directories that are being made, and have no descriptor yet
         self.changes = Changes(self)
         self.change_times = ChangeTimes()
         self.links = DfsLinks(settings.dfs) if settings.dfs else None

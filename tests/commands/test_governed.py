@@ -313,6 +313,22 @@ def test_nothing_to_inherit_makes_it_the_owners(world):
     assert other.create_status("d\\f", Access.READ_DATA) == "ACCESS_DENIED"
 
 
+def test_nothing_is_made_in_a_directory_that_has_no_descriptor_yet(world):
+    alice, other = world.connect("u"), world.connect("other", "q")
+    statuses = []
+
+    def meanwhile():
+        statuses.append(other.create_status("d\\f", ALL, CreateDisposition.CREATE))
+
+    world.faults.do_before("AccessControl.set_descriptor", meanwhile)
+    wanted = SecurityDescriptor(dacl=Acl((allow(ALICE, ALL),)))
+    contexts = [(ContextTag.SECURITY_DESCRIPTOR, wanted.pack())]
+    alice.close(alice.make("d", options=CreateOption.DIRECTORY_FILE, contexts=contexts))
+    statuses.append(other.create_status("d\\f", ALL, CreateDisposition.CREATE))
+    assert statuses == ["OBJECT_PATH_NOT_FOUND", "ACCESS_DENIED"]
+    assert alice.create_status("d\\f", ALL, CreateDisposition.CREATE) == "SUCCESS"
+
+
 def test_a_descriptor_may_come_with_the_file(world):
     alice, other = world.connect("u"), world.connect("other", "q")
     wanted = SecurityDescriptor(dacl=Acl((allow(ALICE, Access.GENERIC_ALL),)))

@@ -127,18 +127,24 @@ def create_and_lock(peer, tree: int, name: str) -> tuple[list[int], bytes]:
     return ids, peer.protect(create) + peer.protect(lock)
 
 
-async def test_every_request_of_a_compound_waits_for_itself(start) -> None:
-    world = await start()
-    peer, tree, first, second = await two_opens(world)
+def compound_of_locks(peer, tree, file):
+    """Three requests for the same range; their ids, and the frame."""
     body = pack_lock_request(
-        LockRequest(file_id_persistent=second.persistent, file_id_volatile=second.volatile),
+        LockRequest(file_id_persistent=file.persistent, file_id_volatile=file.volatile),
         [LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE)],
     )
     locks = [peer.message(Command.LOCK, body, tree_id=tree) for _ in range(3)]
     ids = [Header.unpack_from(lock).message_id for lock in locks]
     for lock in locks[:-1]:
         lock[20:24] = len(lock).to_bytes(4, "little")
-    peer.link.send(b"".join(map(peer.protect, locks)))
+    return ids, b"".join(map(peer.protect, locks))
+
+
+async def test_every_request_of_a_compound_waits_for_itself(start) -> None:
+    world = await start()
+    peer, tree, first, second = await two_opens(world)
+    ids, locks = compound_of_locks(peer, tree, second)
+    peer.link.send(locks)
     async_ids = set()
     for message_id in ids:
         pending = await peer.answer()
@@ -274,15 +280,8 @@ async def test_half_closed_gets_its_answers(start, gate) -> None:
 async def test_half_closed_ends_all_waits_of_a_compound(start) -> None:
     world = await start()
     peer, tree, _, second = await two_opens(world)
-    body = pack_lock_request(
-        LockRequest(file_id_persistent=second.persistent, file_id_volatile=second.volatile),
-        [LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE)],
-    )
-    locks = [peer.message(Command.LOCK, body, tree_id=tree) for _ in range(3)]
-    ids = [Header.unpack_from(lock).message_id for lock in locks]
-    for lock in locks[:-1]:
-        lock[20:24] = len(lock).to_bytes(4, "little")
-    peer.link.send(b"".join(map(peer.protect, locks)))
+    ids, locks = compound_of_locks(peer, tree, second)
+    peer.link.send(locks)
     assert (await peer.answer()).status == Status.PENDING
     peer.sock.shutdown(socket.SHUT_WR)
     assert await peer.answers(3) == dict.fromkeys(ids, Status.CANCELLED)

@@ -67,7 +67,7 @@ class World:
         self.directory = self.volume.make_directory("d", 0o755)
         self.acl = Lists(platform.acl, failure)
         token = make_token((1, 2, 3), Person("user", 1000), ALICE if own else None)
-        self.descriptors = Descriptors(self.acl, NAME, self.volume, token, ALICE, USERS, own)
+        self.descriptors = Descriptors(self.acl, NAME, self.volume, token, ALICE, USERS, own, [])
 
     def find(self):
         return self.descriptors.find(self.file, self.file.stat())
@@ -191,7 +191,7 @@ def test_what_the_system_grants_an_account():
     world = World()
     assert world.descriptors.plain_access(world.file) & Access.FILE_GENERIC_WRITE == Access.FILE_GENERIC_WRITE
     assert not world.descriptors.plain_access(world.directory) & Access.ADD_FILE
-    root = Descriptors(world.acl, NAME, world.volume, world.descriptors.token, Account("root", 0, 0), {}, False)
+    root = Descriptors(world.acl, NAME, world.volume, world.descriptors.token, Account("root", 0, 0), {}, False, [])
     assert root.plain_access(world.directory) == Access.FILE_ALL_ACCESS
 
 

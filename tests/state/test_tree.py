@@ -150,7 +150,7 @@ def test_a_tree_as_it_was(world):
 def test_a_tree_as_it_was_has_the_same_rights(world):
     tree = connect(world, share())
     tree.volume = tree.share.volume.__class__(features=tree.share.volume.features)  # of the account
-    tree.descriptors = Descriptors(None, "user.NTACL", tree.share.volume, NOBODY, tree.account, {}, True)
+    tree.descriptors = Descriptors(None, "user.NTACL", tree.share.volume, NOBODY, tree.account, {}, True, [])
     was = tree.as_of(Snapshot(), 5)
     assert was.share.volume.account is None
     assert was.volume.account is tree.account
