@@ -21,8 +21,8 @@ from tests.interop.launchers import chosen
 from tests.interop.launchers import differences as clients_differ
 
 __all__ = [
-    "CLONING", "PAGE", "PLATFORMS", "WITHOUT_DESCRIPTORS", "WITH_DESCRIPTORS", "Case", "Leaf", "by_administrator",
-    "cases", "differences", "options", "page", "rows", "share_of",
+    "CLONING", "LOCAL_LOCKS", "PAGE", "PLATFORMS", "WITHOUT_DESCRIPTORS", "WITH_DESCRIPTORS", "Case", "Leaf",
+    "by_administrator", "cases", "differences", "options", "page", "rows", "share_of",
 ]  # fmt: skip
 
 TABLE: Final = Path(__file__).with_name("leaves.tsv")
@@ -43,6 +43,7 @@ BY_ADMINISTRATOR: Final = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.acl*")
 # What some leaves must be run on: a share that stores Windows security descriptors, one that has short names as well,
 # one that is continuously available, one that can clone, which is tried on Linux (a btrfs) and in memory only.
 CLONING: Final = "cloning"
+LOCAL_LOCKS: Final = "locks"  # one where locks of local programs count
 SHARES: Final = (
     ("smb2.acls*", "nt"),
     ("smb2.compound.related[47]", "nt"),
@@ -56,6 +57,7 @@ SHARES: Final = (
     ("smb2.getinfo.getinfo_access", "short"),
     ("smb2.maximum_allowed*", "nt"),
     ("smb2.name-mangling.*", "short"),
+    ("smb2.samba3misc.*", LOCAL_LOCKS),
     ("smb2.session.reauth4", "nt"),
     ("smb2.sdread", "nt"),
     ("smb2.stream-inherit-perms", "nt"),

@@ -18,6 +18,7 @@ from tests.interop.launchers import LAUNCHERS
 from tests.interop.torture.suite import SuiteMissing, find_suite, outcome
 from tests.interop.torture.table import (
     CLONING,
+    LOCAL_LOCKS,
     PAGE,
     PLATFORMS,
     WITH_DESCRIPTORS,
@@ -47,6 +48,7 @@ SHARES: Final = {
         "ca": {"continuous_availability": True},
         "hideunread": {"acl": "nt", "access_based_enumeration": True},
         "noperm": {"read_only": True},
+        LOCAL_LOCKS: {"local_locks": True},
     },
     "memory": {"data": {}, "nt": {"acl": "nt"}, "short": {"acl": "nt", "short_names": True}, CLONING: {}},
 }
@@ -74,6 +76,8 @@ class Lanes:
                 port = name if name in PLATFORMS else None  # else the personality that was asked for
                 left_out = WITH_DESCRIPTORS if name in WITHOUT_DESCRIPTORS else ()
                 shares = SHARES.get(name, SHARES["linux"])
+                if name != "linux":
+                    left_out = (*left_out, LOCAL_LOCKS)
                 shares = {share: given for share, given in shares.items() if share not in left_out}
                 shares |= self._cloning(name, f"{administrator:d}-{number}")
                 served = serve(platform=port, server=settings, limits=LIMITS, shares=shares)
