@@ -122,7 +122,7 @@ def test_the_list_of_shares(served: int, smbclient):
 
 def test_names_and_what_nobody_knows(served: int, port: int):
     """A fault inside a pipe leaves the connection alone."""
-    commands = "lookupnames tester; enumdomgroups; netsharegetinfo data; netdiskenum; lookupnames tester"
+    commands = "lookupnames tester; enumdomgroups; netsharegetinfo data; netsessdel a b; lookupnames tester"
     done = subprocess.run(
         ["rpcclient", "127.0.0.1", "-p", str(port), "-U", f"tester%{PASSWORD}", "-c", commands],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CLIENT_TIMEOUT_S,
