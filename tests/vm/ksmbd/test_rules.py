@@ -1,9 +1,9 @@
 """Bounds, protection, groups, odd requests: what smbport decides and ksmbd obeys."""
 
 import re
-from contextlib import suppress
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import pytest
