@@ -119,7 +119,7 @@ def _remove(doomed: FileOpen, *, wait: bool = False) -> None:
         volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         return
     parent = parent_of(path)
-    before = spellings.change(volume.stat(parent, wait=wait))
+    before = spellings.change(volume.stat(parent, wait=wait), removed=path.rpartition("/")[2])
     try:
         volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         spellings.follow(before, volume.stat(parent, wait=True))

@@ -105,6 +105,7 @@ def _spell(volume: Volume, directory: str, state: Stat, name: str, spellings: Sp
         return name
     wanted = fold(name_for_wire(name))
     hashes: set[int] = set()
+    twice: set[int] = set()
     long: str | None = None
     spellings.begin(state)
     handle = volume.open(directory, ACCESS_READ, wait=wait)
@@ -119,10 +120,10 @@ def _spell(volume: Volume, directory: str, state: Stat, name: str, spellings: Sp
                 if short and long is None and short_name(folded) == wanted and not fits_dos(folded):
                     long = entry.name
                 if len(hashes) <= MAX_NAMES:
-                    hashes.add(hash(folded))
+                    (twice if hash(folded) in hashes else hashes).add(hash(folded))
     finally:
         handle.close()
-    spellings.remember(state, hashes)
+    spellings.remember(state, hashes, twice)
     if not short:
         return name
     if long is None:

@@ -366,7 +366,11 @@ def _change(
     target, source = parent_of(added), parent_of(removed or added)
     states = {folder: volume.stat(folder, wait=wait) for folder in (target, source)}
     moments = {
-        folder: spellings.change(state, added.rpartition("/")[2] if folder == target else None)
+        folder: spellings.change(
+            state,
+            added.rpartition("/")[2] if folder == target else None,
+            removed.rpartition("/")[2] if removed is not None and folder == source else None,
+        )
         for folder, state in states.items()
     }
     try:

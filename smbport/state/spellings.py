@@ -3,7 +3,8 @@
 A client that ignores case may make "Report.txt" only if no "REPORT.TXT" is there.  On a file system that minds
 case that would take a look at every name, for every new file.  So the names of a directory are remembered, as
 hashes of their folded form, together with the directory's times: as long as those are the same, a hash that is
-not among them proves that the name is free.  A hash that is there proves nothing and means a look.
+not among them proves that the name is free.  A hash that is there proves nothing and means a look.  What is removed
+through this server is forgotten, unless there may be another name with that hash.
 
 Changes made through this server bring the memory along; any other change shows in the directory's times and
 makes it worthless.  A local program that adds a name within the very clock tick of such a change, or while several of
@@ -28,11 +29,12 @@ MAX_LONG_NAMES: Final = 256  # guessed
 
 
 class _Directory:
-    __slots__ = ("changed", "changing", "complete", "hashes", "stamp")
+    __slots__ = ("changed", "changing", "complete", "hashes", "stamp", "twice")
 
     def __init__(self, stamp: tuple[int, int]) -> None:
         self.stamp = stamp
         self.hashes: set[int] = set()
+        self.twice: set[int] = set()  # those of them that more than one name may have
         self.complete = False  # it was read to its end; until then there are the names that were added meanwhile
         self.changed = 0  # how often we did so far
         self.changing = 0  # how many changes of ours are under way: until they are done its times may be ahead
@@ -45,6 +47,7 @@ class Moment(NamedTuple):
     known: _Directory | None
     changed: int
     added: str | None  # the name
+    removed: str | None
 
 
 class Spellings:
@@ -76,8 +79,8 @@ class Spellings:
             self._directories[directory.key] = _Directory(_stamp(directory))
             self._names += 1
 
-    def remember(self, directory: Stat, hashes: set[int]) -> None:
-        """It was read from start to end: `hash(fold(name))` of every name as clients see it.
+    def remember(self, directory: Stat, hashes: set[int], twice: set[int]) -> None:
+        """It was read from start to end: `hash(fold(name))` of every name as clients see it, and what came twice.
 
         More than MAX_NAMES are not remembered.
         """
@@ -87,22 +90,25 @@ class Spellings:
         if known is None:
             return
         before = len(known.hashes)
+        known.twice |= twice | (known.hashes & hashes)
         known.hashes |= hashes
         known.complete = True
         self._names += len(known.hashes) - before
         self._make_room()
 
-    def change(self, directory: Stat, added: str | None = None) -> Moment:
-        """This server is going to change the directory, which has this state now, by adding a name or removing some.
+    def change(self, directory: Stat, added: str | None = None, removed: str | None = None) -> Moment:
+        """This server is going to change the directory, which has this state now: to add a name or remove one.
 
         `done` must follow whatever comes of it, and before it `follow` if it was changed.
         """
         known = self._directories.get(directory.key)
         if known is None:
-            return Moment(directory, None, 0, added)
+            return Moment(directory, None, 0, added, removed)
         known.changing += 1
+        if added is not None and (name := _hash(added)) in known.hashes:
+            known.twice.add(name)
         self._add(known, added)
-        return Moment(directory, known, known.changed, added)
+        return Moment(directory, known, known.changed, added, removed)
 
     def follow(self, before: Moment, after: Stat) -> None:
         """It was changed, to this state."""
@@ -110,6 +116,7 @@ class Spellings:
         if known is None:
             return
         self._add(known, before.added)
+        self._discard(known, before.removed)
         overlaps = known is before.known and (known.changing > 1 or known.changed != before.changed)
         if overlaps or known.stamp == _stamp(before.state):  # else others changed it before
             known.changed += 1
@@ -125,6 +132,11 @@ class Spellings:
         if added is not None and (name := _hash(added)) not in known.hashes:
             known.hashes.add(name)
             self._names += 1
+
+    def _discard(self, known: _Directory, removed: str | None) -> None:
+        if removed is not None and (name := _hash(removed)) in known.hashes and name not in known.twice:
+            known.hashes.discard(name)
+            self._names -= 1
 
     def remember_long(self, directory: Stat, short: str, name: str) -> None:
         """A short name stood for `name` in the directory.

@@ -23,11 +23,11 @@ def hashes(*names: str) -> set[int]:
 
 def read(known: Spellings, state: Stat, names: set[int]) -> None:
     known.begin(state)
-    known.remember(state, names)
+    known.remember(state, names, set())
 
 
-def changed(known: Spellings, before: Stat, after: Stat, added: str | None = None) -> None:
-    moment = known.change(before, added)
+def changed(known: Spellings, before: Stat, after: Stat, added: str | None = None, removed: str | None = None) -> None:
+    moment = known.change(before, added, removed)
     known.follow(moment, after)
     known.done(moment)
 
@@ -77,11 +77,37 @@ def test_a_name_that_we_add_is_followed(known: Spellings) -> None:
     assert not known.knows(directory())
 
 
-def test_a_name_that_we_remove_may_stay_in_doubt(known: Spellings) -> None:
+def test_a_name_that_we_remove_is_forgotten(known: Spellings) -> None:
     after = directory(write_ns=20)
-    changed(known, directory(), after)
+    changed(known, directory(), after, removed="readme")
     assert known.knows(after)
+    assert not known.may_hold(after, "README")
     assert known.may_hold(after, "a")
+    changed(known, after, after, removed="never there")
+
+
+def test_a_name_that_another_may_have_stays_in_doubt(known: Spellings) -> None:
+    """Who reads the directory has seen two spellings, or one was added beside another."""
+    known.begin(directory(2))
+    known.remember(directory(2), hashes("x", "y"), hashes("x"))
+    changed(known, directory(2), directory(2), "Y")
+    for name in ("x", "y"):
+        changed(known, directory(2), directory(2), removed=name)
+        assert known.may_hold(directory(2), name)
+
+
+def test_a_name_that_was_added_while_the_directory_was_read_may_be_there_twice() -> None:
+    known = Spellings()
+    known.begin(directory())
+    changed(known, directory(), directory(), "New")
+    known.remember(directory(), hashes("new"), set())
+    changed(known, directory(), directory(), removed="New")
+    assert known.may_hold(directory(), "new")
+
+
+def test_a_change_of_case(known: Spellings) -> None:
+    changed(known, directory(), directory(), "ReadMe", "README")
+    assert known.may_hold(directory(), "readme")
 
 
 def test_a_change_that_began_from_another_state_is_not_followed(known: Spellings) -> None:
@@ -127,7 +153,7 @@ def test_what_is_added_while_a_directory_is_read(known: Spellings) -> None:
     assert known.may_hold(state, "b")
     changed(known, state, after, "New")
     known.begin(after)  # somebody else reads it as well
-    known.remember(state, hashes("a"))
+    known.remember(state, hashes("a"), set())
     assert known.knows(after)
     assert [known.may_hold(after, name) for name in ("a", "new", "b")] == [True, True, False]
 
@@ -136,7 +162,7 @@ def test_what_others_change_while_a_directory_is_read() -> None:
     known = Spellings()
     known.begin(directory())
     changed(known, directory(write_ns=15), directory(write_ns=20), "New")
-    known.remember(directory(), hashes("a"))
+    known.remember(directory(), hashes("a"), set())
     assert not known.knows(directory(write_ns=20))
     read(known, directory(write_ns=20), hashes("a", "New"))
     assert known.knows(directory(write_ns=20))
