@@ -340,6 +340,26 @@ def test_one_client_sees_what_another_writes(mounter: Mounter, mode: str):
     assert read == [f"round {n}" for n in range(5)]
 
 
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed")
+@caching_modes
+def test_fio_finds_what_another_client_wrote(mounter: Mounter, mode: str):
+    """Each in turn, over what it has cached of the round before."""
+    job = ["--filename=shared", "--rw=randwrite", "--bs=16k", "--size=2M", "--ioengine=psync"]
+    with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
+        for seed, writer, reader in ((1, mine, other), (2, other, mine), (3, mine, other)):
+            assert writer.call(client.fio, *job, f"--randseed={seed}", "--do_verify=0", "--end_fsync=1") == ""
+            assert reader.call(client.fio, *job, f"--randseed={seed}", "--verify_only=1") == ""
+
+
+@caching_modes
+def test_two_clients_count_in_one_file(mounter: Mounter, mode: str):
+    """A lock for each step: who gets it must see what the other one wrote."""
+    with mounter(mode) as mine, mounter(mode, "nosharesock") as other:
+        (mine.folder / "file").write_bytes(bytes(8))
+        assert mine.call(client_sharing.count_in_turns, "file", f"{other.guest_folder}/file", 100) == [0, 0]
+    assert int.from_bytes((mine.folder / "file").read_bytes()) == 200
+
+
 @pytest.mark.parametrize("mode", ["2.1-plain", "3.0-plain", "3.1.1-plain", "3.1.1-seal"])
 def test_a_client_gives_up_its_lease_when_another_writes(mounter: Mounter, mode: str):
     """Although it may cache for an hour; the other one has to wait for it."""
