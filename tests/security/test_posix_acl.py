@@ -2,10 +2,10 @@ import itertools
 
 import pytest
 
-from smbport.platform import AclEntry, AclTag
+from smbport.platform import AclEntry, AclTag, AclType
 from smbport.security.access import Token, maximal_access
 from smbport.security.ntacl import SystemState
-from smbport.security.posix_acl import approximate, describe, list_of, mode_of
+from smbport.security.posix_acl import approximate, describe, list_of, mode_of, replace_sids
 from smbport.wire.constants import Access, AceFlag, AceType
 from smbport.wire.security import (
     Ace,
@@ -151,3 +151,25 @@ def test_the_owner_by_another_name_is_the_owner():
     descriptor = SecurityDescriptor(owner=user, dacl=Acl((allow(user, Access.FILE_GENERIC_READ),)))
     assert mode_of(approximate(descriptor, SystemState(1000, 100, 0o777))) == 0o400
     assert mode_of(approximate(SecurityDescriptor(), SystemState(1000, 100, 0o600))) == 0o777
+
+
+def test_users_are_called_as_the_system_knows_them():
+    windows = Sid(5, (21, 1, 2, 3, 1001))
+    descriptor = SecurityDescriptor(
+        owner=windows,
+        group=GROUP,
+        dacl=Acl((allow(windows, 1), allow(STAFF, 2), Ace(AceType.ACCESS_ALLOWED, 0, 4, None))),
+    )
+    known = replace_sids(descriptor, {windows: BOB})
+    assert known.owner == BOB
+    assert known.group == GROUP
+    assert known.dacl == Acl((allow(BOB, 1), allow(STAFF, 2), Ace(AceType.ACCESS_ALLOWED, 0, 4, None)))
+    assert replace_sids(SecurityDescriptor(), {windows: BOB}) == SecurityDescriptor()
+
+
+def test_a_list_of_nfsv4_is_read_and_written_as_one():
+    listed = (AclEntry(AclTag.USER_OBJ, Access.READ_DATA, -1, AclType.ALLOW),)
+    state = SystemState(1000, 100, 0o100400, listed)
+    descriptor = describe(state)
+    assert descriptor.dacl == Acl((allow(OWNER, Access.READ_DATA | Access.SYNCHRONIZE),))
+    assert list_of(descriptor.dacl, state) == approximate(descriptor, state) == listed
