@@ -13,10 +13,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from benchmarks.gang import Gang
+from benchmarks.goals import judge
 from benchmarks.measure import Round, measured
 from benchmarks.options import parse_options
 from benchmarks.plot import draw_plots
-from benchmarks.report import Run, as_json, format_report
+from benchmarks.profiles import Profile, format_profiles, profile, unreached
+from benchmarks.report import PROFILES, Run, as_json, format_report
 from benchmarks.rows import ROWS, Row
 from benchmarks.servers import Server, ServerError, allow_files, starter
 
@@ -30,16 +32,19 @@ def main() -> int:
     if not rows:
         print(f"no row is like {options.rows}; there are: {' '.join(row.name for row in ROWS)}", file=sys.stderr)
         return 2
-    names = [*options.servers, *(f"smbport/{platform}" for platform in options.platform if platform != "linux")]
+    names = [*options.servers, *["smbport/compiled"][: bool(options.compiled)]]
+    names += [f"smbport/{platform}" for platform in options.platform if platform != "linux"]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report = _measure(options, rows, names)
-    if report is None or not report.results:
+    found = _measure(options, rows, names)
+    if found is None or not found[0].results:
         return 1
-    _write(report, options)
+    _write(*found, options)
     return 0
 
 
-def _measure(options: argparse.Namespace, rows: Sequence[Row], names: Sequence[str]) -> Run | None:
+def _measure(
+    options: argparse.Namespace, rows: Sequence[Row], names: Sequence[str]
+) -> tuple[Run, Sequence[Profile]] | None:
     files = allow_files()
     with ExitStack() as stack:
         place = tempfile.TemporaryDirectory(prefix="smbport-bench-", dir=options.directory)
@@ -48,7 +53,7 @@ def _measure(options: argparse.Namespace, rows: Sequence[Row], names: Sequence[s
         skipped: dict[str, str] = {}
         for name in names:
             try:
-                servers[name] = stack.enter_context(starter(name)(directory, None))
+                servers[name] = stack.enter_context(starter(name, options.compiled)(directory, None))
             except ServerError as error:
                 skipped[name] = str(error).partition("\n")[0]
                 print(f"benchmarks: without {name}: {error}", file=sys.stderr)
@@ -64,10 +69,16 @@ def _measure(options: argparse.Namespace, rows: Sequence[Row], names: Sequence[s
         except KeyboardInterrupt:
             stopped = True
             _say("stopped: the report has what was measured until now")
+        profiles: list[Profile] = []
+        if options.profile and not stopped:
+            for row in unreached(judge(results)):
+                _say(f"profile of {row.name}")
+                profiles.append(profile(gang, row, directory))
         print(file=sys.stderr)
     versions = {name: server.version for name, server in servers.items()}
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    return Run(command, moment, versions, skipped, options.rounds, options.seconds, results, stopped)
+    run = Run(command, moment, versions, skipped, options.rounds, options.seconds, results, stopped, bool(profiles))
+    return run, profiles
 
 
 def _say(text: str) -> None:
@@ -78,7 +89,7 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _write(report: Run, options: argparse.Namespace) -> None:
+def _write(report: Run, profiles: Sequence[Profile], options: argparse.Namespace) -> None:
     if options.output is None:
         print(format_report(report))
     else:
@@ -86,6 +97,8 @@ def _write(report: Run, options: argparse.Namespace) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         plots = draw_plots(report, folder)
         (folder / "report.md").write_text("# Report\n\n" + format_report(report, plots))
+        if profiles:
+            (folder / PROFILES).write_text("# Where the time goes\n\n" + format_profiles(profiles))
         (folder / "report.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
         print(f"benchmarks: {folder / 'report.md'}, report.json and {len(plots)} plots", file=sys.stderr)
     if options.json:

@@ -10,9 +10,10 @@ from benchmarks.measure import Results
 from benchmarks.rows import ROWS
 from benchmarks.sample import Sample
 
-__all__ = ["GOALS", "Goal", "Verdict", "growth", "judge"]
+__all__ = ["BUILDS", "GOALS", "Goal", "Verdict", "growth", "judge"]
 
 OURS: Final = "smbport"
+BUILDS: Final = (OURS, "smbport/compiled")
 SAMBA: Final = "smbd"
 IMPACKET: Final = "impacket"
 IMPACKET_RATE: Final = 5.0
@@ -40,6 +41,7 @@ class Verdict:
     wanted: str
     measured: str
     reached: bool | None
+    rows: tuple[str, ...] = ()  # that it speaks of
 
 
 GOALS: Final = (
@@ -56,18 +58,18 @@ GOALS: Final = (
 )
 
 
-def judge(results: Results) -> list[Verdict]:
-    """All goals against all rows that were measured."""
+def judge(results: Results, ours: str = OURS) -> list[Verdict]:
+    """All goals against all rows that were measured, for one build of ours."""
     verdicts = [
-        _compare(goal, name, results)
+        _compare(goal, name, results, ours)
         for goal in GOALS
         for name, rounds in results.items()
-        if SAMBA in rounds[0] and any(fnmatchcase(name, pattern) for pattern in goal.rows)
+        if SAMBA in rounds[0] and ours in rounds[0] and any(fnmatchcase(name, pattern) for pattern in goal.rows)
     ]
-    return [*verdicts, *_idle(results), *_beside_impacket(results), *_flat(results)]
+    return [*verdicts, *_idle(results, ours), *_beside_impacket(results, ours), *_flat(results, ours)]
 
 
-def _compare(goal: Goal, name: str, results: Results) -> Verdict:
+def _compare(goal: Goal, name: str, results: Results, ours: str) -> Verdict:
     rounds = quieter(results[name])
     wanted, measured, reached = [], [], []
     for word, bound, figure, more in (
@@ -77,40 +79,49 @@ def _compare(goal: Goal, name: str, results: Results) -> Verdict:
     ):
         if bound is None:
             continue
-        found = ratio(rounds, OURS, SAMBA, figure)
+        found = ratio(rounds, ours, SAMBA, figure)
         wanted.append(f"{word} {'≥' if more else '≤'} {bound:g} x")
         measured.append(f"{word} {found:.2f} x" if found is not None else f"{word}: -")
         if found is not None:
             reached.append(found >= bound if more else found <= bound)
     complete = len(reached) == len(wanted)
     verdict = False if not all(reached) else True if complete else None
-    return Verdict(goal.what, name, ", ".join(wanted), ", ".join(measured), verdict)
+    return Verdict(goal.what, name, ", ".join(wanted), ", ".join(measured), verdict, (name,))
 
 
 def _item_bytes(sample: Sample) -> float | None:
     return sample.item_bytes
 
 
-def _idle(results: Results) -> list[Verdict]:
+def _idle(results: Results, ours: str) -> list[Verdict]:
     name = "idle-5000"
-    total = middle(results.get(name, []), OURS, lambda sample: sample.total_bytes)
+    total = middle(results.get(name, []), ours, lambda sample: sample.total_bytes)
     if total is None:
         return []
     return [Verdict("5000 idle connections", name, "< 400 MB in all", f"{total / 1e6:.0f} MB", total < IDLE_BYTES)]
 
 
-def _beside_impacket(results: Results) -> list[Verdict]:
+def _beside_impacket(results: Results, ours: str) -> list[Verdict]:
     """One line for all rows: it says which is the lowest."""
     ratios = {
         name: found
         for name, rounds in results.items()
-        if (found := ratio(quieter(rounds), OURS, IMPACKET, rate)) is not None
+        if (found := ratio(quieter(rounds), ours, IMPACKET, rate)) is not None
     }
     if not ratios:
         return []
     below = sorted((found, name) for name, found in ratios.items() if found < IMPACKET_RATE)
     text = ", ".join(f"{name} {found:.1f} x" for found, name in below) or f"lowest {min(ratios.values()):.1f} x"
-    return [Verdict("beside impacket", f"all {len(ratios)}", f"op/s ≥ {IMPACKET_RATE:g} x", text, not below)]
+    return [
+        Verdict(
+            "beside impacket",
+            f"all {len(ratios)}",
+            f"op/s ≥ {IMPACKET_RATE:g} x",
+            text,
+            not below,
+            tuple(name for _, name in below),
+        )
+    ]
 
 
 def growth(results: Results, kind: str, server: str, figure: Figure = time_us) -> list[tuple[int, float]]:
@@ -126,12 +137,12 @@ def growth(results: Results, kind: str, server: str, figure: Figure = time_us) -
     return sorted(points)
 
 
-def _flat(results: Results) -> list[Verdict]:
+def _flat(results: Results, ours: str) -> list[Verdict]:
     verdicts = []
     for kind in ("list", "opens", "locks"):
-        points = growth(results, kind, OURS)
+        points = growth(results, kind, ours)
         if len(points) > 1:
-            factor, of_cpu = _factor(points), _factor(growth(results, kind, OURS, cpu_us))
+            factor, of_cpu = _factor(points), _factor(growth(results, kind, ours, cpu_us))
             counts = f"{points[0][0]:,} to {points[-1][0]:,}"
             verdicts.append(
                 Verdict(

@@ -4,9 +4,13 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
+import spnego
+
 from benchmarks.servers import Server
+from smbport.security.ntlm import nt_hash
 from smbport.testing.client import Client, SocketLink
 from smbport.wire.constants import Cipher, Command, Dialect, SigningAlgorithm
 from smbport.wire.echo import EchoRequest
@@ -49,11 +53,17 @@ def log_on(server: Server, protection: Protection = "plain") -> Connection:
         client.negotiate((server.dialect,), ciphers=(cipher,), signing=(signing,))
         if server.dialect == Dialect.SMB_3_1_1 and (client.cipher, client.signing_algorithm) != (cipher, signing):
             raise ConnectionError(f"{server.name} {server.version} does not know the algorithms of {protection}")
-        client.log_on(server.user, server.password)
+        client.log_on(_credential(server.user, server.password))
         return Connection(client, link.sock, client.tree_connect(server.share))
     except BaseException:
         link.close()
         raise
+
+
+@cache
+def _credential(user: str, password: str) -> spnego.NTLMHash:
+    """Made once: of a password, the hash would be computed for each logon, and a worthless one that costs more."""
+    return spnego.NTLMHash(user, nt_hash=nt_hash(password).hex())
 
 
 @contextmanager

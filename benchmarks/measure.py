@@ -62,7 +62,7 @@ def _measure(gang: Gang, server: Server, row: Row, seconds: float, directory: Pa
         with ExitStack() as stack:
             if row.held:
                 apart = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
-                server = stack.enter_context(starter(server.name)(apart, server.path))
+                server = stack.enter_context(starter(server.name, server.python)(apart, server.path))
             for need in row.needs:
                 with logged_on(server) as connection:
                     make(connection, need, server.path)

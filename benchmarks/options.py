@@ -49,6 +49,9 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         "--platform", metavar="NAME", nargs="+", choices=PLATFORMS, default=[],
         help=f"also smbport on these platforms: {' '.join(PLATFORMS[1:])}",
     )  # fmt: skip
+    what.add_argument(
+        "--compiled", metavar="PYTHON", help="also the compiled smbport that is installed for this interpreter"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--rounds", metavar="N", type=_positive, help=f"default: {ROUNDS}; the slowest rows have fewer")
     how.add_argument("--seconds", metavar="S", type=float, help=f"for each row, server and round; default: {SECONDS:g}")
@@ -60,8 +63,13 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     how.add_argument("--directory", metavar="DIR", help="where the shares are made; default: the temporary one")
     where = parser.add_argument_group("where it is written; without these, a table on the terminal")
     where.add_argument("--output", metavar="DIR", help="report.md, report.json and plots")
+    where.add_argument(
+        "--profile", action="store_true", help="also profiles.md: where the time goes in rows that miss their goal"
+    )
     where.add_argument("--json", metavar="FILE", help="every sample")
     options = parser.parse_args(arguments)
+    if options.profile and options.output is None:
+        parser.error("--profile writes beside the report: it needs --output")
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     return options

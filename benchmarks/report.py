@@ -9,12 +9,14 @@ from statistics import median
 from typing import Final
 
 from benchmarks.figures import absence, cpu_us, limit, middle, notes, others, quieter, rate, ratio, time_us
-from benchmarks.goals import IMPACKET, OURS, SAMBA, growth, judge
+from benchmarks.goals import BUILDS, IMPACKET, OURS, SAMBA, Verdict, growth, judge
 from benchmarks.measure import Results, Round
 from benchmarks.sample import Sample
+from benchmarks.table import format_table
 
-__all__ = ["GROWING", "Run", "as_json", "format_report"]
+__all__ = ["GROWING", "PROFILES", "Run", "as_json", "format_report"]
 
+PROFILES: Final = "profiles.md"
 DISTURBED: Final = 0.2  # cores that others used: above, a row is marked
 GROWING: Final = {"list": "entry of a listing", "creates": "new file among others", "opens": "open", "locks": "lock"}
 KEY: Final = """\
@@ -42,6 +44,7 @@ class Run:
     seconds: float
     results: Results
     stopped: bool = False  # before its end
+    profiled: bool = False  # rows that miss their goals
 
 
 def format_report(run: Run, plots: Sequence[tuple[str, str]] = ()) -> str:
@@ -49,12 +52,9 @@ def format_report(run: Run, plots: Sequence[tuple[str, str]] = ()) -> str:
     timed = {row: quieter(rounds) for row, rounds in run.results.items() if not _is_memory(rounds)}
     held = {row: rounds for row, rounds in run.results.items() if _is_memory(rounds)}
     parts = [_head(run), *(f"![{title}]({file})\n" for title, file in plots)]
-    if verdicts := judge(run.results):
-        lines = [
-            (verdict.what, f"`{verdict.row}`", verdict.wanted, verdict.measured, _word(verdict.reached))
-            for verdict in verdicts
-        ]
-        parts.append("## Goals\n\n" + _table(("goal", "row", "wanted", "measured", ""), lines, left=4))
+    parts += [_goals(verdicts, name) for name in BUILDS if (verdicts := judge(run.results, name))]
+    if run.profiled:
+        parts.append(f"[Where the time goes]({PROFILES}) in the rows that do not reach their goals, and why.\n")
     if timed:
         parts += ["## Operations and CPU\n\n" + _rates(timed, list(run.versions)), KEY]
         parts += ["## Latency, and what was the limit\n\n" + _latencies(timed, list(run.versions)), LIMIT_KEY]
@@ -65,6 +65,15 @@ def format_report(run: Run, plots: Sequence[tuple[str, str]] = ()) -> str:
     if table := _absences(run):
         parts.append("## What has no figures\n\n" + table)
     return "\n".join(parts)
+
+
+def _goals(verdicts: Sequence[Verdict], build: str) -> str:
+    lines = [
+        (verdict.what, f"`{verdict.row}`", verdict.wanted, verdict.measured, _word(verdict.reached))
+        for verdict in verdicts
+    ]
+    title = "Goals" if build == OURS else f"Goals: {build}"
+    return f"## {title}\n\n" + format_table(("goal", "row", "wanted", "measured", ""), lines, left=4)
 
 
 def _head(run: Run) -> str:
@@ -112,7 +121,7 @@ def _rates(results: Results, names: Sequence[str]) -> str:
             line += [_number(middle(rounds, name, figure)) for name in names]
             line += [_ratio(ratio(rounds, OURS, name, figure)) for name in compared]
         lines.append([*line, "~" if others(rounds) > DISTURBED else ""])
-    return _table(heads, lines)
+    return format_table(heads, lines)
 
 
 def _latencies(results: Results, names: Sequence[str]) -> str:
@@ -125,7 +134,7 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
             line += [_number(middle(rounds, name, lambda one: one.p50_us))]
             line += [_number(middle(rounds, name, lambda one: one.p99_us))]
         lines.append([*line, *(_limit(rounds, name) for name in names)])
-    return _table(heads, lines)
+    return format_table(heads, lines)
 
 
 def _limit(rounds: Sequence[Round], name: str) -> str:
@@ -154,7 +163,7 @@ def _memory(results: Results, names: Sequence[str]) -> str:
             note = notes(rounds, name)
             line.append(_number(middle(rounds, name, time_us)) + (f" ({note})" if note else ""))
         lines.append(line)
-    return _table(heads, lines)
+    return format_table(heads, lines)
 
 
 def _scaled(value: float | None, unit: int) -> float | None:
@@ -170,7 +179,7 @@ def _growth(run: Run) -> str:
                 line = [_number(figures.get(count)) for count in (1_000, 10_000, 100_000) for figures in (times, cpu)]
                 lines.append([what, name, *line])
     heads = [f"{what}{count}" for count in ("1,000", "10,000", "100,000") for what in ("", "CPU ")]
-    return _table(("", "server", *heads), lines, left=2) if lines else ""
+    return format_table(("", "server", *heads), lines, left=2) if lines else ""
 
 
 def _absences(run: Run) -> str:
@@ -182,22 +191,7 @@ def _absences(run: Run) -> str:
                 rows.setdefault((name, reason), []).append(f"`{row}`")
     lines = [(name, reason.replace("|", "\\|"), " ".join(names)) for (name, reason), names in rows.items()]
     lines += [(name, reason, "all") for name, reason in run.skipped.items()]
-    return _table(("server", "why", "rows"), lines, left=3) if lines else ""
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns as wide as their widest cell; the first ones to the left, the others to the right."""
-    widths = [max(3, *map(len, column)) for column in zip(heads, *lines, strict=True)]
-    rules = ["-" * width if index < left else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    rows = [
-        [
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in (heads, *lines)
-    ]
-    rows.insert(1, rules)
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return format_table(("server", "why", "rows"), lines, left=3) if lines else ""
 
 
 def _number(value: float | None) -> str:

@@ -24,7 +24,7 @@ from smbport.wire.constants import Dialect
 
 __all__ = [
     "IMPACKET_LACKS", "PLATFORMS", "PLATFORM_LACKS", "SERVERS", "Server", "ServerError", "Start", "allow_files",
-    "starter",
+    "smbport", "starter",
 ]  # fmt: skip
 
 HOST: Final = "127.0.0.1"
@@ -33,6 +33,7 @@ START_TIMEOUT_S: Final = 30
 STOP_TIMEOUT_S: Final = 60
 ORPHANS_TIMEOUT_S: Final = 3
 POLL_S: Final = 0.02
+COMPILED: Final = "(compiled)"  # in what `--version` says
 
 PLATFORMS: Final = ("linux", "posix", "memory")  # those of smbport that are measured here
 
@@ -56,6 +57,7 @@ class Server:
     lacks: Mapping[str, str] = field(default_factory=dict)  # globs of rows, and why this server has none of them
     host: str = HOST
     share: str = SHARE
+    python: str | None = None  # the interpreter of a compiled smbport
 
 
 # Gets a directory to keep everything in, and the path to share, which without it is a new one below the directory.
@@ -123,17 +125,30 @@ PLATFORM_LACKS: Final = {
 
 
 @contextmanager
-def smbport(directory: Path, path: Path | None = None, platform: str = "linux") -> Iterator[Server]:
-    """This checkout's server."""
-    number = _output([sys.executable, "-m", "smbport", "--version"]).removeprefix("smbport").strip()
-    name = "smbport" if platform == "linux" else f"smbport/{platform}"
+def smbport(
+    directory: Path, path: Path | None = None, platform: str = "linux", *, python: str | None = None,
+    profile: Path | None = None,
+) -> Iterator[Server]:  # fmt: skip
+    """This checkout's server; or the compiled one that is installed for another interpreter.
+
+    With `profile`, it writes one there, see `benchmarks.profiled_server`.
+    """
+    here = directory if python else None  # not where it would import the checkout from
+    run = [python or sys.executable, "-m"]
+    number = _output([*run, "smbport", "--version"], cwd=here).removeprefix("smbport").strip()
+    if COMPILED not in number:
+        if here:
+            raise ServerError(f"the smbport of {python} is not compiled")
+        number += " (interpreted)"
+    name = f"smbport/{'compiled' if here else platform}".removesuffix("/linux")
     home, port, user, password = _home(directory, name), _free_port(), getpass.getuser(), secrets.token_hex(8)
     share, settings = path or _share(home), home / "smbport.toml"
     settings.write_text(SMBPORT_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share))
-    command = [sys.executable, "-m", "smbport", "serve", "--config", str(settings), "--platform", platform]
-    with _running([*command, "--user", user], home / "output", port, password + "\n") as pid:
-        shown = None if platform == "memory" else share
-        yield Server(name, number, port, pid, user, password, shown, lacks=PLATFORM_LACKS.get(platform, {}))
+    program = ["smbport"] if profile is None else ["benchmarks.profiled_server", str(profile)]
+    command = [*run, *program, "serve", "--config", str(settings), "--platform", platform, "--user", user]
+    with _running(command, home / "output", port, password + "\n", cwd=here) as pid:
+        shown, lacks = None if platform == "memory" else share, PLATFORM_LACKS.get(platform, {})
+        yield Server(name, number, port, pid, user, password, shown, lacks=lacks, python=python)
 
 
 @contextmanager
@@ -188,10 +203,12 @@ def impacket(directory: Path, path: Path | None = None) -> Iterator[Server]:
 SERVERS: Final[dict[str, Start]] = {"smbport": smbport, "smbd": samba, "impacket": impacket}
 
 
-def starter(name: str) -> Start:
-    """What starts the server that the report calls so."""
+def starter(name: str, python: str | None = None) -> Start:
+    """What starts the server that the report calls so; `python` is for the compiled one."""
     if name in SERVERS:
         return SERVERS[name]
+    if name == "smbport/compiled":
+        return partial(smbport, python=python)
     return partial(smbport, platform=name.removeprefix("smbport/"))
 
 
@@ -217,8 +234,10 @@ def _share(home: Path) -> Path:
     return share
 
 
-def _output(command: Sequence[str], input: str = "") -> str:
-    done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
+def _output(command: Sequence[str], input: str = "", cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        command, input=input, capture_output=True, text=True, check=False, cwd=cwd, env=_environment(cwd)
+    )
     if done.returncode:
         raise ServerError(f"{command[0]} fails\n{done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
@@ -229,8 +248,13 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+def _environment(cwd: Path | None) -> Mapping[str, str]:
+    """Elsewhere, nothing is imported from where this process imports."""
+    return {name: value for name, value in os.environ.items() if cwd is None or name != "PYTHONPATH"}
+
+
 @contextmanager
-def _running(command: Sequence[str], log: Path, port: int, input: str) -> Iterator[int]:
+def _running(command: Sequence[str], log: Path, port: int, input: str, cwd: Path | None = None) -> Iterator[int]:
     """The process id of a server while it runs; it listens on `port` from the beginning."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -238,6 +262,8 @@ def _running(command: Sequence[str], log: Path, port: int, input: str) -> Iterat
             stdin=subprocess.PIPE if input else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            cwd=cwd,
+            env=_environment(cwd),
             process_group=0,  # smbd ends with a signal to its whole group
         )
     try:

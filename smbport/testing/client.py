@@ -63,6 +63,7 @@ from smbport.wire.directory import (
 from smbport.wire.file import (
     CloseRequest,
     FlushRequest,
+    ReadFlag,
     ReadRequest,
     ReadResponse,
     WriteRequest,
@@ -316,8 +317,13 @@ class Client:
                 self.chained = flags == CompressionFlag.CHAINED
                 self.compression = tuple(found for found in algorithms if found != CompressionAlgorithm.NONE)
 
-    def log_on(self, user: str, password: str, *, previous_session_id: int = 0) -> SessionSetupResponse:
-        """NTLMv2 within SPNEGO.  Raises StatusError if the server does not want us."""
+    def log_on(
+        self, user: str | spnego.NTLMHash, password: str = "", *, previous_session_id: int = 0
+    ) -> SessionSetupResponse:
+        """NTLMv2 within SPNEGO.  Raises StatusError if the server does not want us.
+
+        A user's hash is as good as name and password, and spares the time to compute it.
+        """
         return self._authenticate(user, password, previous_session_id=previous_session_id)
 
     def bind(self, other: "Client", user: str, password: str) -> SessionSetupResponse:
@@ -327,7 +333,7 @@ class Client:
         return self._authenticate(user, password, bound=other.signer)
 
     def _authenticate(
-        self, user: str, password: str, *, previous_session_id: int = 0, bound: Signer | None = None
+        self, user: str | spnego.NTLMHash, password: str, *, previous_session_id: int = 0, bound: Signer | None = None
     ) -> SessionSetupResponse:
         """Log on; with the key of a session that is `bound`, sign with that until this connection has its own."""
         context = spnego.client(user, password, hostname="server", service="cifs", protocol="negotiate", options=_NTLM)
@@ -436,11 +442,13 @@ class Client:
         request = FlushRequest(file_id_persistent=file.persistent, file_id_volatile=file.volatile)
         self.call(Command.FLUSH, request.pack(), tree_id=file.tree_id)
 
-    def read(self, file: FileId, offset: int, length: int) -> bytes:
-        """Bytes; raises StatusError(END_OF_FILE) where there are none."""
+    def read(self, file: FileId, offset: int, length: int, *, flags: int | None = None) -> bytes:
+        """Bytes; raises StatusError(END_OF_FILE) where there are none.  Asked for compressed if that was agreed on."""
+        if flags is None:
+            flags = ReadFlag.REQUEST_COMPRESSED if self.compression else 0
         request = ReadRequest(
             length=length, offset=offset, file_id_persistent=file.persistent, file_id_volatile=file.volatile,
-            minimum_count=0,
+            minimum_count=0, flags=flags,
         )  # fmt: skip
         _, frame = self.call(Command.READ, pack_read_request(request), tree_id=file.tree_id, payload=length)
         return bytes(read_data(frame, ReadResponse.unpack_from(frame, HEADER_SIZE)))

@@ -1,9 +1,11 @@
 """The table of rows, the options that choose among them, and one row measured as a whole."""
 
 import os
+import sys
 from collections import Counter
 from fnmatch import fnmatchcase
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +116,17 @@ def test_options(capsys) -> None:
     with pytest.raises(SystemExit):
         parse_options(["--help"])
     assert "python -m benchmarks --quick" in capsys.readouterr().out
+
+
+@pytest.mark.pure_only  # on the compiled build it would start
+def test_what_is_called_compiled_is(tmp_path: Path) -> None:
+    server = starter("smbport/compiled", sys.executable)(tmp_path, None)
+    with pytest.raises(ServerError, match=r"not compiled|fails"), server:
+        pass
+
+
+def test_profiles_are_written_beside_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_options(["--profile", "--output", "somewhere"]).profile
+    with pytest.raises(SystemExit):
+        parse_options(["--profile"])
+    assert "needs --output" in capsys.readouterr().err

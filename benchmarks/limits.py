@@ -1,0 +1,67 @@
+"""What was tried for rows that miss their goals, what it brought, and what is left: said beside their profiles."""
+
+from typing import Final
+
+__all__ = ["LIMITS"]
+
+DEPTH_1: Final = """
+**Tried:** waiting for the next request asleep in the system call instead of taking a turn of trio's loop for each
+([decision 7](../decisions/007-one-task-receives-for-all.md)). With server and load on one processor, that took an ECHO
+from 26.7 to 17.3 µs of the server's CPU (smbd 9.8) and a read of 4 KiB from 38.4 to 27.3 (smbd 27.2). **Limit:** three
+system calls, wait, receive and send, as smbd has them; the rest is many Python functions of about a microsecond each.
+On two processors, both servers pay more for waking up than for an ECHO.
+[Decision 5](../decisions/005-compiled-core.md) has what compiling brings.
+"""
+NAMES: Final = """
+**Tried:** names that stay known, a response of CREATE in one piece, and the compiled core, which takes an open with
+its close from 82 to 37 µs without a socket ([decision 5](../decisions/005-compiled-core.md)). **Limit:** four system
+calls on names, and Python: plan, rights, share modes, records. No function has more than a few hundredths.
+"""
+MANY_AT_ONCE: Final = """
+**Tried:** one receive and one send for all requests that are there; nothing is done for each request that can be done
+once for a receive. **Limit:** the handlers in Python. The compiled build reaches the goal or comes near ([decision
+5](../decisions/005-compiled-core.md)).
+"""
+
+LIMITS: Final[dict[str, str]] = {  # by glob of rows; all that fit are shown
+    "echo/1/*": DEPTH_1,
+    "read-4k/1/*": DEPTH_1,
+    "open-close/1/*": DEPTH_1,
+    "stat/1/*": DEPTH_1,
+    "create-write-delete/1/*": DEPTH_1,
+    "open-close/*": NAMES,
+    "stat/*": NAMES,
+    "create-write-delete/*": NAMES,
+    "creates-*": """
+Less than five times impacket. **Limit:** system calls that make, look at and remove names, and what keeps the listing
+known from one creation to the next, which pays as the directory grows; impacket makes a file and keeps nothing in mind.
+""",
+    "list-*": """
+`EpollIOManager.get_events` is where the thread that serves waits, so it stands for the threads that call `statx` for
+each entry: more than half of all. **Tried:** attributes of many entries in one step of a thread, and packing entries
+in one function. **Limit:** a system call for each entry, and a microsecond or three to pack it; the compiled build
+reaches the goal, or misses it by a twentieth.
+""",
+    "*-4k/16/*": MANY_AT_ONCE,
+    "*-4k/64/*": MANY_AT_ONCE,
+    "write-1m/*": """
+**Tried:** receive buffers from a pool, which are used again, because new memory costs more than what is received into
+it; large frames are received up to their end, so that the next begins at the start of a buffer. **Limit:** the kernel
+copies the data from the socket and into the page cache, as it does for smbd, and the load has hardly any time left.
+""",
+    "many-*": """
+**Tried:** one task that receives for all connections instead of one for each ([decision
+7](../decisions/007-one-task-receives-for-all.md)): 27.7 µs of CPU for a read of 4 KiB instead of 43.6, and half as
+many operations again. **Limit:** a receive and a send for each request, and one processor: smbd, a process for each
+connection, has both.
+""",
+    "connect/*": """
+**Tried:** accounts of the system are not looked up again within ten seconds, which took a thread each time (870 to
+710 µs); RC4's schedule without a remainder for each byte (60 to 16 µs); a load that does not compute the hash of the
+password, and LAN Manager's, for each logon (1,115 to 535 µs of the load's CPU, with which all servers were slowed
+down). **Limit:** beside impacket, the load. It takes nearly half of the time now, and with dialect 3.1.1 it has more
+to compute than with impacket's 2.0.2. Of the server's CPU, about a fifth is the handshake; no part of the rest is
+large.
+""",
+    "idle-*": "What takes the time is logging on: see `connect/1`.\n",
+}
