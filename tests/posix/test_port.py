@@ -2,13 +2,14 @@
 
 import os
 import pwd
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from smbport.platform import POWERS, Port
 from smbport.posix import port as module
-from smbport.posix.port import PORT, process_account
+from smbport.posix.port import KEPT, PORT, process_account
 
 
 def test_the_port_is_never_chosen_by_itself():
@@ -17,12 +18,23 @@ def test_the_port_is_never_chosen_by_itself():
     assert port.matches() is False
 
 
-def test_it_has_no_power_and_says_why():
+def test_it_has_what_sqlite_gives_and_says_why_not_more():
     platform = PORT.probe()
     assert platform.name == "posix"
+    assert {power for power in POWERS if getattr(platform, power) is not None} == set(KEPT)
+    assert set(platform.absent) == set(POWERS) - set(KEPT)
+    assert platform.sockets.interfaces() == []
+
+
+def test_a_python_without_sqlite(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    platform = PORT.probe()
     assert all(getattr(platform, power) is None for power in POWERS)
     assert set(platform.absent) == set(POWERS)
-    assert platform.sockets.interfaces() == []
+    assert all("built without SQLite" in platform.absent[power] for power in KEPT)
+    with closing(platform.open_volume(str(tmp_path))) as volume:
+        assert not volume.features.stores_marks
+        assert not volume.features.streams
 
 
 def test_the_account_of_the_process(monkeypatch):

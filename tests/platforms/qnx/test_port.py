@@ -38,8 +38,9 @@ def test_probing_imports_no_trio():
 
 def test_powers(calls):
     platform = probe(calls)
-    assert {power for power in POWERS if getattr(platform, power) is not None} == {"watch", "zero_copy"}
-    assert set(platform.absent) == set(POWERS) - {"watch", "zero_copy"}
+    present = {"acl", "attributes", "streams", "watch", "zero_copy"}
+    assert {power for power in POWERS if getattr(platform, power) is not None} == present
+    assert set(platform.absent) == set(POWERS) - present
 
 
 def test_what_cannot_be_relied_on_is_absent(calls, monkeypatch):
@@ -54,16 +55,19 @@ def test_the_exam(calls, tmp_path):
     report = examine(probe(calls), str(tmp_path))
     assert report.passed, str(report)
     assert {finding.check for finding in report.findings if finding.outcome == "absent"} == {
-        "acl", "attributes", "clone", "identity", "range_locks", "read_only", "snapshots", "sparse", "streams",
+        "clone", "compression", "identity", "range_locks", "read_only", "snapshots", "sparse",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "lies", "told"), [(b"qnx6", 0, "qnx6"), (b"", 0, "POSIX"), (b"qnx6", 1, "POSIX")])
+@pytest.mark.parametrize(
+    ("name", "lies", "told"), [(b"qnx6", 0, "qnx6"), (b"dos", 0, "dos"), (b"", 0, "POSIX"), (b"qnx6", 1, "POSIX")]
+)
 def test_the_name_of_the_file_system(library, calls, tmp_path, name, lies, told):
     (ctypes.c_char * 16).in_dll(library, "base_type").value = name
     ctypes.c_int.in_dll(library, "lies").value = lies
     with closing(probe(calls).open_volume(str(tmp_path))) as volume:
         assert volume.features.file_system == told
+        assert volume.features.stores_marks is (told == "qnx6")
 
 
 def test_what_is_not_there_to_be_shared(calls, tmp_path, monkeypatch):
