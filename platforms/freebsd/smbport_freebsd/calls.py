@@ -17,12 +17,12 @@ from smbport.posix.inotify import InotifyMasks
 __all__ = [
     "ACCESS_MODE", "ACL_ENTRY_TYPE_ALLOW", "ACL_ENTRY_TYPE_DENY", "ACL_MAX_ENTRIES", "ACL_TYPE_ACCESS",
     "ACL_TYPE_DEFAULT", "ACL_TYPE_NFS4", "ACL_UNDEFINED_ID", "AT_EMPTY_PATH", "AT_REMOVEDIR", "AT_SYMLINK_NOFOLLOW",
-    "AclRow", "Calls", "EXTATTR_NAMESPACE_SYSTEM", "EXTATTR_NAMESPACE_USER",
-    "FREEBSD_MASKS", "MNT_LOCAL", "NOTE_ATTRIB", "NOTE_DELETE", "NOTE_EXTEND", "NOTE_LINK", "NOTE_RENAME",
-    "NOTE_REVOKE", "NOTE_WRITE", "OPTIONAL", "O_CLOEXEC", "O_CREAT", "O_DIRECTORY", "O_EMPTY_PATH", "O_EXCL",
-    "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "O_RDONLY", "O_RDWR", "O_RESOLVE_BENEATH", "O_WRONLY", "PROTOTYPES",
-    "STRUCTURES", "StatStruct", "Timespec", "UF_ARCHIVE", "UF_HIDDEN", "UF_OFFLINE", "UF_SYSTEM",
-    "_PC_DEALLOC_PRESENT", "_PC_MIN_HOLE_SIZE", "load_libc",
+    "AclRow", "Calls", "EXTATTR_NAMESPACE_SYSTEM", "EXTATTR_NAMESPACE_USER", "FREEBSD_MASKS", "MEANINGS", "MNT_LOCAL",
+    "NOTE_ATTRIB", "NOTE_DELETE", "NOTE_EXTEND", "NOTE_LINK", "NOTE_RENAME", "NOTE_REVOKE", "NOTE_WRITE", "OPTIONAL",
+    "O_CLOEXEC", "O_CREAT", "O_DIRECTORY", "O_EMPTY_PATH", "O_EXCL", "O_NAMEDATTR", "O_NOFOLLOW", "O_NONBLOCK",
+    "O_PATH", "O_RDONLY", "O_RDWR", "O_RESOLVE_BENEATH", "O_WRONLY", "PROTOTYPES", "STRUCTURES", "StatStruct",
+    "Timespec", "UF_ARCHIVE", "UF_HIDDEN", "UF_OFFLINE", "UF_SYSTEM", "_PC_DEALLOC_PRESENT", "_PC_MIN_HOLE_SIZE",
+    "_PC_NAMEDATTR_ENABLED", "load_libc",
 ]  # fmt: skip
 
 O_RDONLY: Final = 0x0
@@ -37,18 +37,26 @@ O_CLOEXEC: Final = 0x100000
 O_PATH: Final = 0x400000
 O_RESOLVE_BENEATH: Final = 0x800000
 O_EMPTY_PATH: Final = 0x2000000
+O_NAMEDATTR: Final = 0x4000000  # since 15.0; older ones know nothing of this bit
 ACCESS_MODE: Final = (O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR)  # by smbport.platform's ACCESS_*
 
 AT_SYMLINK_NOFOLLOW: Final = 0x200
 AT_REMOVEDIR: Final = 0x800
 AT_EMPTY_PATH: Final = 0x4000
 
+ENOENT: Final = 2
 EINTR: Final = 4
 EDEADLK: Final = 11
 EXDEV: Final = 18
-ENOENT: Final = 2
+ENOSPC: Final = 28
 ENOATTR: Final = 87
 ENOTCAPABLE: Final = 93
+MEANINGS: Final = {
+    ENOTCAPABLE: EXDEV,  # the path leaves its directory
+    ENOATTR: ENOENT,
+    EDEADLK: ENOENT,  # the name stands for another file
+}
+"""What calls fail with -> what the interface wants of it."""
 
 UTIME_OMIT: Final = -2
 
@@ -74,6 +82,7 @@ MNT_LOCAL: Final = 0x1000
 
 _PC_MIN_HOLE_SIZE: Final = 21
 _PC_DEALLOC_PRESENT: Final = 65
+_PC_NAMEDATTR_ENABLED: Final = 66
 SPACECTL_DEALLOC: Final = 1
 
 IN_NONBLOCK: Final = 0x4  # unlike Linux'
@@ -116,39 +125,22 @@ class StatStruct(ctypes.Structure):
     """`struct stat` since FreeBSD 12."""
 
     _fields_ = (
-        ("st_dev", c_uint64),
-        ("st_ino", c_uint64),
-        ("st_nlink", c_uint64),
-        ("st_mode", ctypes.c_uint16),
-        ("st_padding0", ctypes.c_int16),
-        ("st_uid", c_uint32),
-        ("st_gid", c_uint32),
-        ("st_padding1", ctypes.c_int32),
-        ("st_rdev", c_uint64),
-        ("st_atim", Timespec),
-        ("st_mtim", Timespec),
-        ("st_ctim", Timespec),
-        ("st_birthtim", Timespec),
-        ("st_size", c_int64),
-        ("st_blocks", c_int64),
-        ("st_blksize", ctypes.c_int32),
-        ("st_flags", c_uint32),
-        ("st_gen", c_uint64),
-        ("st_spare", c_uint64 * 10),
-    )
+        ("st_dev", c_uint64), ("st_ino", c_uint64), ("st_nlink", c_uint64),
+        ("st_mode", ctypes.c_uint16), ("st_padding0", ctypes.c_int16),
+        ("st_uid", c_uint32), ("st_gid", c_uint32), ("st_padding1", ctypes.c_int32), ("st_rdev", c_uint64),
+        ("st_atim", Timespec), ("st_mtim", Timespec), ("st_ctim", Timespec), ("st_birthtim", Timespec),
+        ("st_size", c_int64), ("st_blocks", c_int64), ("st_blksize", ctypes.c_int32),
+        ("st_flags", c_uint32), ("st_gen", c_uint64), ("st_spare", c_uint64 * 10),
+    )  # fmt: skip
 
 
 class StatfsStruct(ctypes.Structure):
     """`struct statfs`, as far as it is used here."""
 
     _fields_ = (
-        ("f_version", c_uint32),
-        ("f_type", c_uint32),
-        ("f_flags", c_uint64),
-        ("f_between", c_char * 264),
-        ("f_fstypename", c_char * 16),
-        ("f_behind", c_char * 2048),
-    )
+        ("f_version", c_uint32), ("f_type", c_uint32), ("f_flags", c_uint64),
+        ("f_between", c_char * 264), ("f_fstypename", c_char * 16), ("f_behind", c_char * 2048),
+    )  # fmt: skip
 
 
 class IoVec(ctypes.Structure):
@@ -172,23 +164,18 @@ class AclEntryStruct(ctypes.Structure):
     """`struct acl_entry`."""
 
     _fields_ = (
-        ("ae_tag", c_uint32),
-        ("ae_id", c_uint32),
-        ("ae_perm", c_uint32),
-        ("ae_entry_type", ctypes.c_uint16),
-        ("ae_flags", ctypes.c_uint16),
-    )
+        ("ae_tag", c_uint32), ("ae_id", c_uint32), ("ae_perm", c_uint32),
+        ("ae_entry_type", ctypes.c_uint16), ("ae_flags", ctypes.c_uint16),
+    )  # fmt: skip
 
 
 class AclStruct(ctypes.Structure):
     """`struct acl`, as the kernel takes and gives it."""
 
     _fields_ = (
-        ("acl_maxcnt", c_uint32),
-        ("acl_cnt", c_uint32),
-        ("acl_spare", c_int * 4),
+        ("acl_maxcnt", c_uint32), ("acl_cnt", c_uint32), ("acl_spare", c_int * 4),
         ("acl_entry", AclEntryStruct * ACL_MAX_ENTRIES),
-    )
+    )  # fmt: skip
 
 
 class AclRow(NamedTuple):
@@ -248,6 +235,9 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "copy_file_range": (c_ssize_t, (c_int, c_void_p, c_int, c_void_p, c_size_t, ctypes.c_uint)),
     "sendfile": (c_int, (c_int, c_int, c_int64, c_size_t, c_void_p, c_void_p, c_int)),
     "fspacectl": (c_int, (c_int, c_int, c_void_p, c_int, c_void_p)),
+    "posix_fallocate": (c_int, (c_int, c_int64, c_int64)),
+    "cap_enter": (c_int, ()),
+    "cap_getmode": (c_int, (c_void_p,)),
     "kqueue": (c_int, ()),
     "kevent": (c_int, (c_int, c_void_p, c_int, c_void_p, c_int, c_void_p)),
     "inotify_init1": (c_int, (c_int,)),
@@ -282,9 +272,8 @@ class Calls:
         return name in self._functions
 
     def failure(self, number: int) -> OSError:
-        """The OSError for an errno of FreeBSD.  A path that leaves its directory is EXDEV, as the interface has it."""
-        if number == ENOTCAPABLE:
-            number = EXDEV
+        """The OSError for an errno of FreeBSD."""
+        number = MEANINGS.get(number, number)
         return OSError(number, os.strerror(number))
 
     def _call(self, name: str, *arguments: object) -> int:
@@ -350,39 +339,37 @@ class Calls:
 
     def unlink_this(self, directory: int, name: bytes, fd: int, flags: int) -> None:
         """Remove a name if it still stands for what is open as `fd`, else FileNotFoundError.  funlinkat(2)"""
-        while self._functions["funlinkat"](directory, name, fd, flags) < 0:
-            number = ctypes.get_errno()
-            if number != EINTR:
-                raise self.failure(ENOENT if number == EDEADLK else number)
+        self._call("funlinkat", directory, name, fd, flags)
 
     # Extended attributes; the descriptor must not be O_PATH
+
+    def attribute_size(self, fd: int, namespace: int, name: bytes) -> int | None:
+        """How long the value is; None if there is no such attribute."""
+        try:
+            return self._call("extattr_get_fd", fd, namespace, name, None, 0)
+        except FileNotFoundError:
+            return None
 
     def get_attribute(self, fd: int, namespace: int, name: bytes) -> bytes | None:
         """The value; None if there is no such attribute."""
         size = SHORT_VALUE
         while True:
             value = ctypes.create_string_buffer(size)
-            length = self._functions["extattr_get_fd"](fd, namespace, name, value, size)
-            if length < 0:
-                number = ctypes.get_errno()
-                if number == ENOATTR:
-                    return None
-                if number != EINTR:
-                    raise self.failure(number)
-            elif length < size:  # a value that does not fit is cut without a word
+            try:
+                length = self._call("extattr_get_fd", fd, namespace, name, value, size)
+            except FileNotFoundError:
+                return None
+            if length < size:  # a value that does not fit is cut without a word
                 return value.raw[:length]
-            else:
-                size = 1 + max(size, self._call("extattr_get_fd", fd, namespace, name, None, 0))
+            size = 1 + max(size, self.attribute_size(fd, namespace, name) or 0)
 
     def set_attribute(self, fd: int, namespace: int, name: bytes, value: bytes) -> None:
-        self._call("extattr_set_fd", fd, namespace, name, value, len(value))
+        if self._call("extattr_set_fd", fd, namespace, name, value, len(value)) < len(value):
+            raise self.failure(ENOSPC)  # of an attribute that is a file, ZFS forgets the error
 
     def remove_attribute(self, fd: int, namespace: int, name: bytes) -> None:
         """FileNotFoundError if there is no such attribute."""
-        while self._functions["extattr_delete_fd"](fd, namespace, name) < 0:
-            number = ctypes.get_errno()
-            if number != EINTR:
-                raise self.failure(ENOENT if number == ENOATTR else number)
+        self._call("extattr_delete_fd", fd, namespace, name)
 
     def list_attributes(self, fd: int, namespace: int) -> list[bytes]:
         size = SHORT_VALUE
@@ -422,6 +409,15 @@ class Calls:
         while asked.r_len > 0:
             self._call("fspacectl", fd, SPACECTL_DEALLOC, ctypes.byref(asked), 0, ctypes.byref(asked))
 
+    def reserve(self, fd: int, offset: int, length: int) -> None:
+        """Have blocks for a range.  posix_fallocate(2), which returns its error and makes a file that is shorter longer
+
+        OSError(EINVAL) where the file system cannot before 15.0, or 15.1; from then on it is OSError(EOPNOTSUPP).
+        """
+        while number := self._functions["posix_fallocate"](fd, offset, length):
+            if number != EINTR:
+                raise self.failure(number)
+
     def send_file(self, sock: int, head: bytes, fd: int, offset: int, length: int) -> int:
         """Send `head` and a range of a file; how many bytes were taken, head included.  sendfile(2)
 
@@ -437,6 +433,16 @@ class Calls:
             if ctypes.get_errno() != EINTR:
                 raise self.failure(ctypes.get_errno())
         return taken.value
+
+    # Confinement
+
+    def check_capability_mode(self) -> None:
+        """OSError(ENOSYS) if the kernel was built without it.  cap_getmode(2)"""
+        self._call("cap_getmode", ctypes.byref(ctypes.c_uint()))
+
+    def enter_capability_mode(self) -> None:
+        """From now on, nothing outside of what is open can be named, by any thread.  cap_enter(2)"""
+        self._call("cap_enter")
 
     # Watching
 

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EPERM
-from typing import Protocol
+from errno import EACCES, EINVAL, ENODEV, EOPNOTSUPP, EPERM
+from typing import Final, Protocol
 
-from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_wait
+from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
 from smbport.posix.marks import MARKED_KINDS
 from smbport.posix.walk import error
 from smbport_freebsd.calls import O_RDONLY, Calls
 
 __all__ = ["FreeBSDDirectory", "FreeBSDFile", "FreeBSDHome", "FreeBSDNode", "reopened"]
+
+NO_RESERVATION: Final = (EINVAL, EOPNOTSUPP, ENODEV)  # the first before 15.0 on ZFS, before 15.1 elsewhere
 
 
 class FreeBSDHome(Home, Protocol):
@@ -19,6 +21,7 @@ class FreeBSDHome(Home, Protocol):
 
     calls: Calls
     acl_type: int  # which family of access control lists there is, one of ACL_TYPE_..., or 0
+    names_attributes: bool  # attributes can be opened as files
 
     def keep_birth(self, node: PosixNode, write_ns: int) -> None:
         """Store the creation time, if setting this write time would move it."""
@@ -38,6 +41,10 @@ class FreeBSDNode(PosixNode):
     @property
     def acl_type(self) -> int:
         return self._home.acl_type
+
+    @property
+    def names_attributes(self) -> bool:
+        return self._home.names_attributes
 
     @property
     def descriptor(self) -> int:
@@ -92,6 +99,19 @@ class FreeBSDFile(FreeBSDNode, PosixFile):
 
     def fileno(self) -> int:
         return -1 if self._path_only else self._fd
+
+    def allocate(self, size: int, *, wait: bool = False) -> None:
+        """Room inside the file is taken; none can be behind its end, where it is only looked for."""
+        check_wait(wait)
+        check_free_space(self._fd, size)
+        stat = self._home.stat_open(self._fd)
+        inside = min(size, stat.size)
+        if stat.allocated < inside:
+            try:
+                self.calls.reserve(self._fd, 0, inside)
+            except OSError as reason:
+                if reason.errno not in NO_RESERVATION:
+                    raise
 
 
 class FreeBSDDirectory(FreeBSDNode, PosixDirectory):

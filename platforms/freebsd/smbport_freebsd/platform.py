@@ -11,7 +11,7 @@ from smbport.posix.snapshots import PosixSnapshots
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.walk import Root
 from smbport_freebsd.acl import FreeBSDAccessControl
-from smbport_freebsd.attributes import FreeBSDAttributes
+from smbport_freebsd.attributes import FreeBSDAttributes, FreeBSDStreams, StreamValues
 from smbport_freebsd.calls import O_DIRECTORY, O_PATH, Calls
 from smbport_freebsd.data import FreeBSDClone, FreeBSDSparse, FreeBSDZeroCopy
 from smbport_freebsd.files import reopened
@@ -21,8 +21,8 @@ from smbport_freebsd.watch import FreeBSDWatch, why_no_watch
 __all__ = ["FreeBSDPlatform", "probe"]
 
 ABSENT: Final = {
-    "streams": "This port keeps no named streams.",
     "identity": "On FreeBSD, who a process acts as is the same for all of its threads.",
+    "compression": "FreeBSD's file systems compress all of a volume or nothing.",
     "range_locks": "FreeBSD's locks belong to processes: closing any handle of a file drops those of all others.",
     "leases": "This port does not tell local programs about oplocks.",
     "kernel": "FreeBSD has no SMB server in its kernel.",
@@ -55,6 +55,7 @@ def probe(calls: Calls) -> FreeBSDPlatform:
         zero_copy=FreeBSDZeroCopy(calls),
         acl=FreeBSDAccessControl(),
         attributes=FreeBSDAttributes(),
+        streams=FreeBSDStreams(StreamValues()),
         watch=None if no_watch else FreeBSDWatch(calls),
         clone=FreeBSDClone(calls),
         sparse=FreeBSDSparse(calls) if calls.has("fspacectl") else None,

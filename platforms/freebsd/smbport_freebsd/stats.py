@@ -2,14 +2,15 @@
 
 Marks are kept in the user attribute DOSATTRIB, where Samba keeps them, too.  Some of the DOS attributes are file flags
 as well, which `ls -lo` shows and `chflags` changes, and one of them ZFS sets by itself (uarch); where the file system
-has flags, they say whether a file is hidden, system, offline or to be archived.  UF_READONLY is left alone: ZFS
-enforces it, also against the server, which could not change the attributes of such a file any more.
+has flags, they say whether a file is hidden, system, offline or to be archived, unless it was Samba that stored the
+marks last: it knows nothing of flags, and writes a newer version of the attribute than we do.  UF_READONLY is left
+alone: ZFS enforces it, also against the server, which could not change the attributes of such a file any more.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from smbport.platform import FileKey, Kind, Stat
-from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, parse_marks
+from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, pack_marks, parse_marks
 from smbport.posix.files import KINDS
 from smbport_freebsd.calls import (
     EXTATTR_NAMESPACE_USER,
@@ -22,7 +23,17 @@ from smbport_freebsd.calls import (
     Timespec,
 )
 
-__all__ = ["DOSATTRIB", "FLAGS", "FLAG_FILE_SYSTEMS", "add_flags", "make_stat", "read_marks", "with_flags"]
+__all__ = [
+    "DOSATTRIB",
+    "FLAGS",
+    "FLAG_FILE_SYSTEMS",
+    "UNMARKED",
+    "Stored",
+    "add_flags",
+    "make_stat",
+    "read_marks",
+    "with_flags",
+]
 
 DOSATTRIB: Final = ATTRIBUTE_NAME.removeprefix("user.").encode()  # ZFS refuses names with a prefix
 
@@ -30,9 +41,20 @@ FLAG_FILE_SYSTEMS: Final = frozenset(("msdosfs", "tmpfs", "ufs", "zfs"))
 FLAGS: Final = {0x0002: UF_HIDDEN, 0x0004: UF_SYSTEM, 0x0020: UF_ARCHIVE, 0x1000: UF_OFFLINE}
 """DOS attributes of [MS-FSCC] 2.6 -> the flags that mean the same."""
 
+OURS: Final = pack_marks(NO_MARKS)[:4]  # an empty text, the version
 UNASKED: Final = 0x0020  # ZFS sets it on whatever is new
 ALL_FLAGS: Final = sum(FLAGS.values())
 ALL_ATTRIBUTES: Final = sum(FLAGS)
+
+
+class Stored(NamedTuple):
+    """What DOSATTRIB says."""
+
+    marks: Marks
+    with_flags: bool = True  # by somebody who sets flags as well
+
+
+UNMARKED: Final = Stored(NO_MARKS)
 
 
 def make_stat(found: StatStruct) -> Stat:
@@ -62,13 +84,13 @@ def time_ns(time: Timespec) -> int:
     return seconds * 1_000_000_000 + rest
 
 
-def read_marks(calls: Calls, fd: int) -> Marks:
+def read_marks(calls: Calls, fd: int) -> Stored:
     """The stored marks of an open file; none if they cannot be had, whatever the reason."""
     try:
         value = calls.get_attribute(fd, EXTATTR_NAMESPACE_USER, DOSATTRIB)
     except OSError:
-        return NO_MARKS
-    return NO_MARKS if value is None else parse_marks(value)
+        return UNMARKED
+    return UNMARKED if value is None else Stored(parse_marks(value), value.startswith(OURS))
 
 
 def add_flags(stat: Stat, flags: int) -> None:

@@ -13,9 +13,9 @@ from threading import Lock
 from typing import Final
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, Directory, Features, File, FileKey, Kind, Stat
-from smbport.posix.dosattrib import NO_MARKS, Marks, pack_marks
+from smbport.posix.dosattrib import Marks, pack_marks
 from smbport.posix.files import PosixNode, check_wait
-from smbport.posix.marks import MARKED_KINDS, MarkCache, add_marks
+from smbport.posix.marks import MARKED_KINDS, Unchanged, add_marks
 from smbport.posix.volume import PosixVolume, find_features
 from smbport.posix.walk import MAX_RACES, Root, check_path, error
 from smbport_freebsd.acl import find_acl_type
@@ -23,6 +23,7 @@ from smbport_freebsd.beneath import new_walker
 from smbport_freebsd.calls import (
     _PC_DEALLOC_PRESENT,
     _PC_MIN_HOLE_SIZE,
+    _PC_NAMEDATTR_ENABLED,
     ACCESS_MODE,
     AT_REMOVEDIR,
     AT_SYMLINK_NOFOLLOW,
@@ -38,28 +39,40 @@ from smbport_freebsd.calls import (
     StatStruct,
 )
 from smbport_freebsd.files import FreeBSDDirectory, FreeBSDFile, FreeBSDNode, reopened
-from smbport_freebsd.stats import DOSATTRIB, FLAG_FILE_SYSTEMS, add_flags, make_stat, read_marks, with_flags
+from smbport_freebsd.stats import (
+    DOSATTRIB,
+    FLAG_FILE_SYSTEMS,
+    UNMARKED,
+    Stored,
+    add_flags,
+    make_stat,
+    read_marks,
+    with_flags,
+)
 
 __all__ = ["FreeBSDVolume", "find_freebsd_features"]
 
 LIST: Final = O_RDONLY | O_DIRECTORY
 CASELESS_FILE_SYSTEMS: Final = frozenset(("msdosfs",))  # also where no name is there to tell
+# Setting an attribute moves the time of change.  On ZFS it does not where attributes are files (zfs_setextattr_dir).
+STAMPING_FILE_SYSTEMS: Final = frozenset(("ufs",))
 
 
 class FreeBSDVolume(PosixVolume):
     """A directory tree of the host."""
 
-    __slots__ = ("_has_flags", "_marks", "_marks_lock", "acl_type", "calls")
+    __slots__ = ("_has_flags", "_marks", "_marks_lock", "acl_type", "calls", "names_attributes")
 
     def __init__(self, root: Root, features: Features, umask: int, calls: Calls) -> None:
         super().__init__(root, features, umask)
         self.calls = calls
         self.walker = new_walker(root, calls)
         self._has_flags = features.stores_marks and features.file_system in FLAG_FILE_SYSTEMS
-        self._marks = MarkCache()
+        self._marks = Unchanged[Stored]() if features.file_system in STAMPING_FILE_SYSTEMS else None
         self._marks_lock = Lock()
         with reopened(calls, root.fd) as fd:
             self.acl_type = find_acl_type(calls, fd)
+            self.names_attributes = calls.path_fact(fd, _PC_NAMEDATTR_ENABLED) == 1
 
     # What open files ask for
 
@@ -82,16 +95,17 @@ class FreeBSDVolume(PosixVolume):
         stat = make_stat(found)
         if not self.features.stores_marks or stat.kind not in MARKED_KINDS:
             return stat
-        marks = self._marks.find(stat)
-        if marks is None:
-            marks = self._read_marks(directory, name, stat)
-            self._marks.keep(stat, marks)
-        add_marks(stat, marks)
-        if self._has_flags:
+        stored = self._marks.find(stat) if self._marks is not None else None
+        if stored is None:
+            stored = self._read_marks(directory, name, stat)
+            if self._marks is not None:
+                self._marks.keep(stat, stored)
+        add_marks(stat, stored.marks)
+        if self._has_flags and stored.with_flags:
             add_flags(stat, found.st_flags)
         return stat
 
-    def _read_marks(self, directory: int, name: bytes, stat: Stat) -> Marks:
+    def _read_marks(self, directory: int, name: bytes, stat: Stat) -> Stored:
         """The stored marks; none if this process may not read the file, or it has been replaced meanwhile."""
         with suppress(OSError):
             how = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
@@ -102,7 +116,7 @@ class FreeBSDVolume(PosixVolume):
                     return read_marks(self.calls, fd)
             finally:
                 os.close(fd)
-        return NO_MARKS
+        return UNMARKED
 
     def store_marks(self, node: PosixNode, dos_attributes: int | None, birth_ns: int | None, *, wait: bool) -> None:
         assert isinstance(node, FreeBSDNode)
@@ -111,15 +125,15 @@ class FreeBSDVolume(PosixVolume):
         with self._marks_lock, node.usable() as fd:
             stored = read_marks(self.calls, fd)
             marks = Marks(
-                stored.dos_attributes if dos_attributes is None else dos_attributes,
-                stored.birth_ns if birth_ns is None else birth_ns,
+                stored.marks.dos_attributes if dos_attributes is None else dos_attributes,
+                stored.marks.birth_ns if birth_ns is None else birth_ns,
             )
-            if self._has_flags and dos_attributes is not None:
+            if self._has_flags and not (dos_attributes is None and stored.with_flags):
                 flags: int = self.calls.state(fd).st_flags
-                wanted = with_flags(flags, dos_attributes)
+                wanted = with_flags(flags, marks.dos_attributes or 0)
                 if wanted != flags:
                     self.calls.set_flags(fd, wanted)
-            if marks != stored:
+            if Stored(marks) != stored:
                 self.calls.set_attribute(fd, EXTATTR_NAMESPACE_USER, DOSATTRIB, pack_marks(marks))
 
     def keep_birth(self, node: PosixNode, write_ns: int) -> None:
@@ -229,7 +243,8 @@ class FreeBSDVolume(PosixVolume):
                 if found.key != key and not (is_link and self._leads_to(encoded, key)):
                     raise error(ENOENT)
                 flags = AT_REMOVEDIR if directory and not is_link else 0
-                self.calls.unlink_this(parent, name, fd, flags)
+                with self.side.following(parent, name):
+                    self.calls.unlink_this(parent, name, fd, flags)
             finally:
                 os.close(fd)
         finally:
@@ -262,6 +277,7 @@ def find_freebsd_features(root: Root, calls: Calls) -> Features:
         case_sensitive=plain.case_sensitive and file_system not in CASELESS_FILE_SYSTEMS,
         birth_time=birth > 0 and stores_marks,  # without marks it moves with the write time
         stores_marks=stores_marks,
+        streams=stores_marks,
         holes=has_holes and finds_holes,
     )
 

@@ -8,25 +8,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <linux/stat.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #include "numbers.h" /* made from abi.tsv: F_..., F_SIZE_..., F_AT_..., and errors[] */
 
 #define EXPORT(name) __asm__(#name) __attribute__((visibility("default")))
 #define FLAGS "user.standin.flags"
 #define BIRTH "user.standin.birth"
-#define PREFIX "user.bsd."
-#define SYSTEM_PREFIX "user.sys." /* as long */
+#define OWN "user.standin."
+#define PREFIX "user." /* as other servers on Linux name them, so that tests can have both */
+#define SYSTEM_PREFIX "security."
 #define NFS4 "user.standin.nfs4"
+#define NAMED "user.standin.named" /* the number of a directory with the file's named attributes */
 #define AT_EMPTY_PATH_LINUX 0x1000
 #define PUNCH_HOLE 3 /* FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE */
 
@@ -36,6 +39,9 @@ int standin_interrupts = 0;
 char standin_fstypename[16] = "ufs";
 int standin_local = 1;
 int standin_cold = 0; /* no data is in memory */
+char standin_named[200] = ""; /* a directory for named attributes: ZFS with xattr=dir */
+int standin_reserves = 1; /* the file system has posix_fallocate */
+int standin_confined = 0; /* cap_enter was called */
 
 struct f_timespec { int64_t tv_sec; long tv_nsec; };
 struct f_stat {
@@ -105,6 +111,47 @@ static uint64_t kept(int fd, const char *name, uint64_t otherwise) {
     return kernel(SYS_getxattr, proc(fd, path), name, &value, sizeof value) == sizeof value ? value : otherwise;
 }
 
+/* Named attributes, as ZFS has them: files in a directory that belongs to the file.  There, they are what extattr
+ * reaches, too, in the namespace "user". */
+
+static int has_named(void) {
+    return RELEASE >= 15 && *standin_named && !strcmp(standin_fstypename, "zfs");
+}
+
+/* The path of an attribute of what is open as `fd`; with an empty name, of the directory.  0 if there is no directory. */
+static int named_path(int fd, const char *name, int make, char *path) {
+    static uint64_t last;
+    uint64_t number;
+    char again[32];
+    if (kernel(SYS_getxattr, proc(fd, again), NAMED, &number, sizeof number) != sizeof number) {
+        struct timespec now;
+        if (!make)
+            return 0;
+        kernel(SYS_clock_gettime, CLOCK_REALTIME, &now);
+        number = now.tv_sec * 1000000000ULL + now.tv_nsec;
+        last = number > last ? number : last + 1;
+        number = last;
+        snprintf(path, 600, "%s/%llx", standin_named, (unsigned long long)number);
+        if (kernel(SYS_mkdir, path, 0700) || kernel(SYS_setxattr, again, NAMED, &number, sizeof number, 0))
+            return 0;
+    }
+    snprintf(path, 600, "%s/%llx%s%s", standin_named, (unsigned long long)number, *name ? "/" : "", name);
+    return 1;
+}
+
+static int open_named(int fd, const char *name, int flags, int linux_flags, int mode) {
+    char path[600];
+    int is_directory = !strcmp(name, ".");
+    if (!has_named() || strchr(name, '/') || !strcmp(name, "..") || is_path_only(fd))
+        return fail(F_EINVAL);
+    if (strlen(name) > F_EXTATTR_MAXNAMELEN)
+        return fail(F_ENAMETOOLONG);
+    if (!named_path(fd, is_directory ? "" : name, is_directory || flags & F_O_CREAT, path))
+        return fail(F_ENOENT);
+    fd = kernel(SYS_openat, AT_FDCWD, path, linux_flags, mode);
+    return fd < 0 ? failed() : fd;
+}
+
 /* Opening and looking */
 
 static const struct { int theirs, linux_flag; } open_flags[] = {
@@ -114,7 +161,7 @@ static const struct { int theirs, linux_flag; } open_flags[] = {
 
 int f_openat(int directory, const char *path, int flags, int mode) EXPORT(openat);
 int f_openat(int directory, const char *path, int flags, int mode) {
-    int known = 3 | F_O_RESOLVE_BENEATH | F_O_EMPTY_PATH, linux_flags = flags & 3, fd;
+    int known = 3 | F_O_RESOLVE_BENEATH | F_O_EMPTY_PATH | F_O_NAMEDATTR, linux_flags = flags & 3, fd;
     char again[32], target[8];
     for (size_t i = 0; i < sizeof open_flags / sizeof *open_flags; i++) {
         known |= open_flags[i].theirs;
@@ -123,9 +170,13 @@ int f_openat(int directory, const char *path, int flags, int mode) {
     }
     if (flags & ~known)
         return fail(F_EINVAL);
+    if (standin_confined && (*path == '/' || directory == F_AT_FDCWD))
+        return fail(F_ECAPMODE);
+    if (flags & F_O_NAMEDATTR)
+        return open_named(directory, path, flags, linux_flags, mode);
     if (!*path && flags & F_O_EMPTY_PATH)
         fd = kernel(SYS_openat, AT_FDCWD, proc(directory, again), linux_flags & ~O_NOFOLLOW, mode);
-    else if (flags & F_O_RESOLVE_BENEATH) {
+    else if (flags & F_O_RESOLVE_BENEATH || standin_confined) {
         struct open_how how = {linux_flags, flags & F_O_CREAT ? mode : 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
         do
             fd = kernel(SYS_openat2, directory, path, &how, sizeof how);
@@ -197,6 +248,8 @@ long f_fpathconf(int fd, int name) {
         return fail(F_EBADF);
     if (name == F__PC_MIN_HOLE_SIZE)
         return 512;
+    if (name == F__PC_NAMEDATTR_ENABLED && RELEASE >= 15)
+        return has_named();
     if (name == F__PC_DEALLOC_PRESENT && RELEASE >= 14)
         return 1;
     return fail(F_EINVAL);
@@ -274,7 +327,7 @@ static int prefixed(int fd, int space, const char *name, char *with_prefix) {
         return fail(F_EINVAL);
     if (space == F_EXTATTR_NAMESPACE_SYSTEM && kernel(SYS_geteuid))
         return fail(F_EPERM);
-    if (strlen(name) >= F_EXTATTR_MAXNAMELEN - sizeof PREFIX)
+    if (strlen(name) >= F_EXTATTR_MAXNAMELEN - sizeof SYSTEM_PREFIX)
         return fail(F_ENAMETOOLONG);
     strcpy(stpcpy(with_prefix, space == F_EXTATTR_NAMESPACE_USER ? PREFIX : SYSTEM_PREFIX), name);
     return 0;
@@ -285,7 +338,18 @@ ssize_t f_extattr_get_fd(int fd, int space, const char *name, void *data, size_t
     char own[300], value[65536];
     if (prefixed(fd, space, name, own))
         return -1;
-    ssize_t length = kernel(SYS_fgetxattr, fd, own, value, sizeof value);
+    ssize_t length;
+    if (space == F_EXTATTR_NAMESPACE_USER && has_named()) {
+        char path[600];
+        struct stat there;
+        int file = named_path(fd, name, 0, path) ? kernel(SYS_openat, AT_FDCWD, path, O_RDONLY) : -1;
+        if (file < 0)
+            return fail(F_ENOATTR);
+        length = data ? kernel(SYS_read, file, data, size) : kernel(SYS_fstat, file, &there) ? -1 : there.st_size;
+        kernel(SYS_close, file);
+        return length;
+    }
+    length = kernel(SYS_fgetxattr, fd, own, value, sizeof value);
     if (length < 0)
         return errno == ENODATA ? fail(F_ENOATTR) : failed();
     if (!data)
@@ -301,6 +365,18 @@ ssize_t f_extattr_set_fd(int fd, int space, const char *name, const void *data, 
     char own[300];
     if (prefixed(fd, space, name, own))
         return -1;
+    if (space == F_EXTATTR_NAMESPACE_USER && has_named()) {
+        char path[600];
+        int file = named_path(fd, name, 1, path)
+            ? kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
+        if (file < 0)
+            return failed();
+        if (standin_split && size > (size_t)standin_split)
+            size = standin_split; /* the disk is full, and nobody is told */
+        ssize_t length = size ? kernel(SYS_write, file, data, size) : 0;
+        kernel(SYS_close, file);
+        return length;
+    }
     return kernel(SYS_fsetxattr, fd, own, data, size, 0) ? failed() : (ssize_t)size;
 }
 
@@ -309,25 +385,45 @@ int f_extattr_delete_fd(int fd, int space, const char *name) {
     char own[300];
     if (prefixed(fd, space, name, own))
         return -1;
+    if (space == F_EXTATTR_NAMESPACE_USER && has_named()) {
+        char path[600];
+        return named_path(fd, name, 0, path) && !kernel(SYS_unlink, path) ? 0 : fail(F_ENOATTR);
+    }
     if (kernel(SYS_fremovexattr, fd, own))
         return errno == ENODATA ? fail(F_ENOATTR) : failed();
     return 0;
 }
 
+struct linux_dirent { uint64_t inode, offset; uint16_t length; uint8_t type; char name[]; };
 ssize_t f_extattr_list_fd(int fd, int space, void *data, size_t size) EXPORT(extattr_list_fd);
 ssize_t f_extattr_list_fd(int fd, int space, void *data, size_t size) {
-    char own[300], names[65536], list[65536];
+    char own[600], names[65536], list[65536];
     size_t used = 0;
     if (prefixed(fd, space, "", own))
         return -1;
-    ssize_t length = kernel(SYS_flistxattr, fd, names, sizeof names);
+    size_t prefix = strlen(own);
+    int is_named = space == F_EXTATTR_NAMESPACE_USER && has_named(), folder;
+    ssize_t length = 0;
+    if (is_named && named_path(fd, "", 0, own) && (folder = kernel(SYS_openat, AT_FDCWD, own, O_RDONLY)) >= 0) {
+        while ((length = kernel(SYS_getdents64, folder, names, sizeof names)) > 0)
+            for (char *at = names; at < names + length; at += ((struct linux_dirent *)at)->length) {
+                const char *name = ((struct linux_dirent *)at)->name;
+                if (*name == '.')
+                    continue;
+                list[used] = strlen(name);
+                memcpy(list + used + 1, name, list[used]);
+                used += 1 + (unsigned char)list[used];
+            }
+        kernel(SYS_close, folder);
+    } else if (!is_named)
+        length = kernel(SYS_flistxattr, fd, names, sizeof names);
     if (length < 0)
         return failed();
     for (char *name = names; name < names + length; name += strlen(name) + 1)
-        if (!strncmp(name, own, sizeof PREFIX - 1)) {
-            size_t rest = strlen(name + sizeof PREFIX - 1);
+        if (!strncmp(name, own, prefix) && strncmp(name, OWN, sizeof OWN - 1)) {
+            size_t rest = strlen(name + prefix);
             list[used] = rest;
-            memcpy(list + used + 1, name + sizeof PREFIX - 1, rest);
+            memcpy(list + used + 1, name + prefix, rest);
             used += 1 + rest;
         }
     if (!data)
@@ -475,6 +571,29 @@ ssize_t f_copy_file_range(int in, off_t *from, int out, off_t *to, size_t length
         length = standin_split;
     ssize_t copied = kernel(SYS_copy_file_range, in, from, out, to, length, 0);
     return copied < 0 ? failed() : copied;
+}
+
+int f_posix_fallocate(int fd, off_t offset, off_t length) EXPORT(posix_fallocate);
+int f_posix_fallocate(int fd, off_t offset, off_t length) {
+    if (!standin_reserves)
+        return RELEASE >= 15 && !strcmp(standin_fstypename, "zfs") ? F_EOPNOTSUPP : F_EINVAL;
+    if (length <= 0)
+        return F_EINVAL;
+    if (standin_interrupts && standin_interrupts++ == 1)
+        return F_EINTR;
+    return kernel(SYS_fallocate, fd, 0, offset, length) ? (failed(), errno) : 0;
+}
+
+int f_cap_enter(void) EXPORT(cap_enter);
+int f_cap_enter(void) {
+    standin_confined = 1;
+    return 0;
+}
+
+int f_cap_getmode(unsigned *mode) EXPORT(cap_getmode);
+int f_cap_getmode(unsigned *mode) {
+    *mode = standin_confined;
+    return 0;
 }
 
 int f_sendfile(int fd, int sock, off_t offset, size_t length, struct f_sf_hdtr *around, off_t *sent, int flags)

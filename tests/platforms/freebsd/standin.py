@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smbport_freebsd.calls import Calls
+from smbport_freebsd.calls import MEANINGS, Calls
 
 HERE = Path(__file__).parent
 ROWS = [line.split("\t") for line in (HERE / "abi.tsv").read_text().splitlines()]
@@ -46,7 +46,7 @@ class StandIn(Calls):
         self.library = library.loaded
 
     def failure(self, number: int) -> OSError:
-        known = TO_LINUX.get(number)
+        known = TO_LINUX.get(MEANINGS.get(number, number))
         return super().failure(number) if known is None else OSError(known, os.strerror(known))
 
     @contextmanager
@@ -69,6 +69,27 @@ class StandIn(Calls):
             yield
         finally:
             cold.value = 0
+
+    @contextmanager
+    def reserving_nothing(self) -> Iterator[None]:
+        """The file system has no posix_fallocate."""
+        reserves = ctypes.c_int.in_dll(self.library, "standin_reserves")
+        reserves.value = 0
+        try:
+            yield
+        finally:
+            reserves.value = 1
+
+    @contextmanager
+    def naming_attributes(self, directory: Path) -> Iterator[None]:
+        """Everything is on ZFS with xattr=dir, whose attributes are files; `directory` is where they really are."""
+        named = (ctypes.c_char * 200).in_dll(self.library, "standin_named")
+        named.value = os.fsencode(directory)
+        try:
+            with self.on(b"zfs"):
+                yield
+        finally:
+            named.value = b""
 
     @contextmanager
     def on(self, file_system: bytes, *, local: bool = True) -> Iterator[None]:

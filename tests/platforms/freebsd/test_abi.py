@@ -27,6 +27,7 @@ HEADERS = """
 #define _ACL_PRIVATE
 #include <sys/types.h>
 #include <sys/acl.h>
+#include <sys/capsicum.h>
 #include <sys/param.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -184,7 +184,7 @@ def test_where_descriptors_are_kept(newest, share: Path):
         newest.acl.set_descriptor(node, "user.NTACL", b"value", wait=True)
         assert newest.acl.descriptor(node, "user.NTACL", wait=True) == b"value"
         assert newest.attributes.names(node, wait=True) == []  # clients do not see it
-    assert os.getxattr(share / "node", "user.bsd.NTACL") == b"value"
+    assert os.getxattr(share / "node", "user.NTACL") == b"value"
 
 
 def test_only_root_has_the_namespace_of_the_system(newest, monkeypatch):

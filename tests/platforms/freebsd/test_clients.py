@@ -106,7 +106,7 @@ async def test_attributes_are_kept_as_flags(platform: FreeBSDPlatform, share: Pa
         smbclient = partial(run_smbclient, port, tmp_path)
         smbclient("put file", "setmode file +hsr")
         assert "attributes: RHSA (27)" in smbclient("allinfo file")
-        assert os.getxattr(share / "file", "user.bsd.DOSATTRIB")
+        assert os.getxattr(share / "file", "user.DOSATTRIB")
         flags = int.from_bytes(os.getxattr(share / "file", "user.standin.flags"), "little")
         assert flags == 0x8000 | 0x80 | 0x800  # hidden, system, archive
 

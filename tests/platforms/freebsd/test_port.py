@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from struct import pack
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from smbport.posix.walk import Walker
 from smbport_freebsd import PORT, calls
 from smbport_freebsd.beneath import Opener
 from smbport_freebsd.calls import (
+    EXTATTR_NAMESPACE_USER,
     O_DIRECTORY,
     O_RESOLVE_BENEATH,
     UF_ARCHIVE,
@@ -270,6 +272,18 @@ def test_flags_say_what_they_were_told(flags: int, dos_attributes: int):
     assert (changed ^ flags) & ~(UF_HIDDEN | UF_SYSTEM | UF_ARCHIVE | 0x200) == 0
 
 
+def test_flags_say_nothing_of_what_samba_stored(volume: FreeBSDVolume):
+    """It does not set them; the next change of ours does."""
+    by_samba = b"\0\0" + pack("<HIIIQ", 5, 5, 0x11, 0x22, 130_000_000_000_000_000)
+    with closing(create(volume)) as file:
+        volume.calls.set_attribute(file.fileno(), EXTATTR_NAMESPACE_USER, b"DOSATTRIB", by_samba)
+        assert file.stat().dos_attributes == 0x22
+        file.set_marks(None, SOME_NS, wait=True)
+        assert (file.stat().dos_attributes, file.stat().birth_ns) == (0x22, SOME_NS)
+        volume.calls.set_flags(file.fileno(), UF_ARCHIVE)
+        assert file.stat().dos_attributes == 0x20
+
+
 def test_where_flags_are_not_kept_marks_are_enough(newest: FreeBSDPlatform, share: Path):
     with newest.calls.on(b"fusefs"), closing(newest.open_volume(str(share))) as volume:
         assert volume.features.file_system == "fusefs"
@@ -320,7 +334,7 @@ def test_attributes_without_what_servers_keep(newest: FreeBSDPlatform, volume: F
         attributes.set(file, "comment", b"x" * 2000, wait=True)  # more than is read in one call
         for number in range(20):
             attributes.set(file, f"{number:020}", b"", wait=True)
-        os.setxattr(share / "file", "user.bsd.DosStream.s:$DATA", b"stream")
+        os.setxattr(share / "file", "user.DosStream.s:$DATA", b"stream")
         assert sorted(attributes.names(file, wait=True)) == [*(f"{number:020}" for number in range(20)), "comment"]
         assert attributes.get(file, "comment", wait=True) == b"x" * 2000
         assert attributes.get(file, "DOSATTRIB", wait=True) is None
@@ -415,11 +429,31 @@ def test_where_copying_cannot_be_done(newest: FreeBSDPlatform, volume: FreeBSDVo
         assert failure_of(lambda: newest.clone.copy(file, 0, other, 0, 4, wait=True)) == errno.EXDEV
 
 
-def test_room_is_looked_for_and_not_taken(volume: FreeBSDVolume):
-    """posix_fallocate would change the size."""
-    with closing(create(volume, data=b"data")) as file:
-        file.allocate(1 << 16, wait=True)
-        assert file.stat().size == 4
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_room_is_taken_inside_of_a_file_only(newest: FreeBSDPlatform, volume: FreeBSDVolume, interrupted: bool):
+    """Behind its end it is looked for: posix_fallocate would change the size, and give back what is cut off again."""
+    with newest.calls.splitting(0, interrupted=interrupted), closing(create(volume)) as file:
+        file.resize(1 << 20, wait=True)
+        assert file.stat().allocated == 0
+        file.allocate(1 << 21, wait=True)
+        assert (file.stat().size, file.stat().allocated) == (1 << 20, 1 << 20)
+        assert failure_of(lambda: file.allocate(1 << 60, wait=True)) == errno.ENOSPC
+
+
+def test_where_no_room_can_be_taken_it_is_looked_for(platform: FreeBSDPlatform, share: Path):
+    """The errno depends on release and file system."""
+    for file_system in (b"ufs", b"zfs"):
+        with (
+            platform.calls.on(file_system),
+            platform.calls.reserving_nothing(),
+            closing(platform.open_volume(str(share))) as volume,
+            closing(create(volume, file_system.decode())) as file,
+        ):
+            file.resize(1 << 20, wait=True)
+            with pytest.raises(OSError, match=r"Invalid|supported"):
+                platform.calls.reserve(file.fileno(), 0, 1)
+            file.allocate(1 << 20, wait=True)
+            assert file.stat().allocated == 0
 
 
 # Watching -----------------------------------------------------------------------------------------------------------
