@@ -164,9 +164,11 @@ def rc4(key: bytes, data: Buffer) -> bytes:
     """[RFC6229]"""
     state = list(range(256))
     j = 0
-    for i in range(256):
-        j = (j + state[i] + key[i % len(key)]) & 255
-        state[i], state[j] = state[j], state[i]
+    for i, part in enumerate((key * (256 // len(key) + 1))[:256]):
+        here = state[i]
+        j = (j + here + part) & 255
+        state[i] = state[j]
+        state[j] = here
     out = bytearray()
     i = j = 0
     for byte in bytes(data):

@@ -4,6 +4,7 @@
 recursion, because anybody may send one: a general ASN.1 reader can be kept busy for half a second by 48 KiB.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from smbport.wire.record import BadStructure
 
 __all__ = [
     "ACCEPT_COMPLETED", "ACCEPT_INCOMPLETE", "NTLMSSP", "REQUEST_MIC", "BadToken", "InitToken", "ResponseToken",
-    "pack_hint", "pack_response", "parse_init", "parse_response",
+    "mechanism_of", "pack_hint", "pack_response", "parse_init", "parse_response",
 ]  # fmt: skip
 
 ACCEPT_COMPLETED: Final = 0  # negState, [RFC4178] 4.2.2
@@ -53,6 +54,11 @@ class ResponseToken:
     mech_list_mic: bytes | None
 
 
+def mechanism_of(token: bytes) -> bytes:
+    """Whose token the first one of a client is: SPNEGO, or a mechanism without it.  [RFC2743] 3.1.  Raises BadToken."""
+    return bytes(_take(_take(memoryview(token), _INITIAL_CONTEXT_TOKEN)[0], _OBJECT_IDENTIFIER)[0])
+
+
 def parse_init(token: bytes) -> InitToken:
     """The first token of a client.  Raises BadToken."""
     mechanism, inner = _take(_take(memoryview(token), _INITIAL_CONTEXT_TOKEN)[0], _OBJECT_IDENTIFIER)
@@ -90,9 +96,9 @@ def pack_response(
     return _field(1, _SEQUENCE, fields)
 
 
-def pack_hint() -> bytes:
-    """NegTokenInit2, with which a server begins: NTLM only, and a name that says nothing.  [MS-SPNG] 2.2.1"""
-    fields = _field(0, _SEQUENCE, _element(_OBJECT_IDENTIFIER, NTLMSSP))
+def pack_hint(mechanisms: Sequence[bytes]) -> bytes:
+    """NegTokenInit2, with which a server begins: what it can do, and a name that says nothing.  [MS-SPNG] 2.2.1"""
+    fields = _field(0, _SEQUENCE, b"".join(_element(_OBJECT_IDENTIFIER, mechanism) for mechanism in mechanisms))
     fields += _field(3, _SEQUENCE, _field(0, _GENERAL_STRING, b"not_defined_in_RFC4178@please_ignore"))
     inner = _field(0, _SEQUENCE, fields)
     return _element(_INITIAL_CONTEXT_TOKEN, _element(_OBJECT_IDENTIFIER, SPNEGO) + inner)

@@ -21,9 +21,11 @@ from smbport.security.auth import (
     Done,
     LogonFailure,
     LogonUser,
+    TicketCheck,
     UserRecord,
     nt_hash,
 )
+from smbport.security.kerberos import Ticket
 from smbport.wire.record import BadStructure
 from smbport.wire.status import Status
 
@@ -597,3 +599,169 @@ def test_a_logon_that_was_made_for_no_server_in_particular(mode, target):
 def test_a_wrong_password_is_a_wrong_password_wherever_it_was_meant_to_go():
     exchange = make_authenticator(target_name="required").begin()
     refused(exchange, last_token(exchange, make_client(password="wrong", protocol="ntlm")))
+
+
+# Kerberos ---------------------------------------------------------------------------------------------------------
+
+MS_KERBEROS_OID = "1.2.840.48018.1.2.2"
+AP_REQUEST = bytes.fromhex("600d06092a864886f71201020201000000")[:15]  # as much of one as is looked at here
+
+
+def signed(data):
+    return b"signed " + data
+
+
+class Acceptor:
+    """A judge to whom b"good" and AP_REQUEST are good."""
+
+    def __init__(self, **changes):
+        fields = {
+            "client": "ALICE@HERE", "service": "cifs/server@HERE", "token": b"AP-REP", "lifetime_s": 60.0,
+            "session_key": bytes(range(32)), "sign": signed, "verify": lambda data, mic: mic == b"client " + data,
+        }  # fmt: skip
+        self.ticket = Ticket(**fields | changes)
+
+    def accept(self, token):
+        if token not in (b"good", AP_REQUEST):
+            raise LogonFailure("Kerberos: Decrypt integrity check failed")
+        return self.ticket
+
+
+def make_kerberos(realms=(), **changes):
+    return make_authenticator(kerberos=Acceptor(**changes), realms=realms)
+
+
+def init_token(*oids, token=None):
+    return NegTokenInit(list(oids), mech_token=token).pack()
+
+
+def judged(exchange, token):
+    check = exchange.step(token, NOW_NS)
+    assert isinstance(check, TicketCheck)
+    return exchange.conclude(check.judge(wait=True), NOW_NS)
+
+
+@pytest.mark.parametrize("oid", [KERBEROS_OID, MS_KERBEROS_OID])
+def test_a_ticket_at_first_sight(oid):
+    exchange = make_kerberos().begin()
+    done = judged(exchange, init_token(oid, NEGOEX_OID, NTLM_OID, token=b"good"))
+    assert done.user == LogonUser("Alice", "HERE", "user", ALICE)
+    assert done.session_key == bytes(range(32))  # AES-256 takes all of it
+    assert done.expires_ns == NOW_NS + 60_000_000_000
+    answer = unpack_token(done.token)
+    assert (answer.neg_state, answer.supported_mech) == (NegState.accept_complete, oid)
+    assert (answer.response_token, answer.mech_list_mic) == (b"AP-REP", None)
+    assert_dead(exchange)
+
+
+def test_a_bare_ticket_without_an_end():
+    exchange = make_kerberos(lifetime_s=None, token=b"").begin()
+    done = judged(exchange, AP_REQUEST)
+    assert (done.token, done.expires_ns, done.user.name) == (b"", None, "Alice")
+    assert_dead(exchange)
+
+
+def test_a_ticket_that_comes_second():
+    exchange = make_kerberos().begin()
+    asked = unpack_token(exchange.step(init_token(KERBEROS_OID), NOW_NS).token)
+    assert (asked.neg_state, asked.supported_mech) == (NegState.accept_incomplete, KERBEROS_OID)
+    done = judged(exchange, NegTokenResp(response_token=b"good").pack())
+    answer = unpack_token(done.token)
+    assert (answer.neg_state, answer.supported_mech) == (NegState.accept_complete, None)
+
+
+def second_choice(**changes):
+    """Up to the answer to the ticket, whose client had hoped for another mechanism."""
+    exchange = make_kerberos(**changes).begin()
+    asked = unpack_token(exchange.step(init_token(NEGOEX_OID, MS_KERBEROS_OID, token=b"hope"), NOW_NS).token)
+    assert (asked.neg_state, asked.supported_mech) == (NegState.request_mic, MS_KERBEROS_OID)
+    step = judged(exchange, NegTokenResp(response_token=b"good").pack())
+    assert isinstance(step, Continue)
+    answer = unpack_token(step.token)
+    assert (answer.neg_state, answer.response_token) == (NegState.accept_incomplete, b"AP-REP")
+    assert answer.mech_list_mic == signed(MECH_LIST)
+    return exchange
+
+
+MECH_LIST = pack_mech_type_list([NEGOEX_OID, MS_KERBEROS_OID])
+
+
+def test_kerberos_is_not_the_first_choice():
+    exchange = second_choice()
+    done = exchange.step(NegTokenResp(mech_list_mic=b"client " + MECH_LIST).pack(), NOW_NS)
+    assert unpack_token(done.token).neg_state == NegState.accept_complete
+    assert (done.user.name, done.expires_ns) == ("Alice", NOW_NS + 60_000_000_000)
+    assert_dead(exchange)
+
+
+@pytest.mark.parametrize("mic", [None, b"", b"client" + MECH_LIST])
+def test_the_list_of_mechanisms_must_be_proved(mic):
+    refused(second_choice(), NegTokenResp(mech_list_mic=mic).pack())
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"client": "mallory@HERE"}, "user 'mallory', whose ticket"),
+        ({"client": "bob@HERE"}, "user 'bob'"),  # disabled
+        ({"client": "Alice@ELSEWHERE"}, "of none of"),
+        ({"client": "alice/admin@HERE"}, "no user"),
+    ],
+)
+def test_a_good_ticket_of_somebody_who_may_not_log_on(changes, why):
+    exchange = make_kerberos(**changes).begin()
+    check = exchange.step(init_token(KERBEROS_OID, token=b"good"), NOW_NS)
+    with pytest.raises(LogonFailure, match=why):
+        exchange.conclude(check.judge(wait=True), NOW_NS)
+    assert_dead(exchange)
+
+
+def test_nobody_becomes_a_guest_by_a_ticket():
+    authenticator = make_authenticator(
+        kerberos=Acceptor(client="stranger@HERE"), guest=True, guest_on_bad_user=True
+    )  # fmt: skip
+    exchange = authenticator.begin()
+    check = exchange.step(init_token(KERBEROS_OID, token=b"good"), NOW_NS)
+    with pytest.raises(LogonFailure):
+        exchange.conclude(check.judge(wait=True), NOW_NS)
+
+
+def test_other_realms_if_they_are_named():
+    exchange = make_kerberos(["THERE", "HERE"], client="Alice@THERE").begin()
+    assert judged(exchange, init_token(KERBEROS_OID, token=b"good")).user.domain == "THERE"
+    exchange = make_kerberos(["THERE"]).begin()
+    check = exchange.step(init_token(KERBEROS_OID, token=b"good"), NOW_NS)
+    with pytest.raises(LogonFailure, match="none of"):  # its own realm is not one of them
+        exchange.conclude(check.judge(wait=True), NOW_NS)
+
+
+def test_a_bad_ticket_and_what_comes_while_it_is_looked_at():
+    exchange = make_kerberos().begin()
+    check = exchange.step(init_token(KERBEROS_OID, token=b"bad"), NOW_NS)
+    with pytest.raises(LogonFailure, match="Decrypt integrity"):
+        check.judge(wait=True)
+    assert_dead(exchange)
+
+
+def test_the_hint_names_kerberos_first():
+    assert unpack_token(make_kerberos().hint()).mech_types == [MS_KERBEROS_OID, KERBEROS_OID, NTLM_OID]
+
+
+def test_ntlm_goes_on_beside_it():
+    done = log_on(make_kerberos().begin(), make_client())
+    assert (done.user.name, done.expires_ns) == ("Alice", None)
+    exchange = make_kerberos().begin()  # a client that got no ticket, but says what it had hoped for
+    ntlm = make_client(protocol="ntlm")
+    step = exchange.step(init_token(KERBEROS_OID, NTLM_OID, token=ntlm.step()), NOW_NS)
+    answer = unpack_token(step.token)
+    assert (answer.neg_state, answer.supported_mech) == (NegState.request_mic, NTLM_OID)
+    bare = make_client(protocol="ntlm")
+    assert log_on(make_kerberos().begin(), bare).user.name == "Alice"
+
+
+def test_without_a_keytab_there_is_ntlm_only():
+    refused(make_authenticator().begin(), init_token(KERBEROS_OID, token=b"good"))
+    with pytest.raises(BadToken, match="not SPNEGO"):
+        make_authenticator().begin().step(AP_REQUEST, NOW_NS)
+    with pytest.raises(LogonFailure, match="Kerberos or NTLM"):
+        make_kerberos().begin().step(init_token(NEGOEX_OID), NOW_NS)

@@ -16,6 +16,7 @@ from smbport.security.spnego import (
     BadToken,
     InitToken,
     ResponseToken,
+    mechanism_of,
     pack_hint,
     pack_response,
     parse_init,
@@ -67,9 +68,18 @@ def test_request_mic_without_token():
     assert answer.response_token is answer.mech_list_mic is None
 
 
+def test_whose_token_it_is():
+    bare = bytes.fromhex("600d06092a864886f712010202") + b"\1\0"
+    assert mechanism_of(bare).hex() == "2a864886f712010202"
+    assert mechanism_of(pack_hint([NTLMSSP])).hex() == "2b0601050502"
+    for token in (b"", b"NTLMSSP\0", bare[:5], bare[:1]):
+        with pytest.raises(BadToken):
+            mechanism_of(token)
+
+
 def test_the_hint():
     """The same bytes that Windows and Samba send when they offer NTLM only."""
-    assert pack_hint().hex() == (
+    assert pack_hint([NTLMSSP]).hex() == (
         "604806062b0601050502a03e303ca00e300c060a2b06010401823702020aa32a3028a0261b24"
         "6e6f745f646566696e65645f696e5f5246433431373840706c656173655f69676e6f7265"
     )
