@@ -6,7 +6,7 @@ the answers into the kernel's own words; `smbport.control` answers them from the
 and rules that the server in user space obeys.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -15,7 +15,7 @@ from smbport.platform import Account
 
 __all__ = [
     "Kernel", "KernelAnswers", "KernelError", "KernelLogon", "KernelPlan", "KernelServer", "KernelSetting",
-    "KernelShare", "TreeAnswer", "TreeQuestion", "Verdict",
+    "KernelShare", "KernelTicket", "TreeAnswer", "TreeQuestion", "Verdict",
 ]  # fmt: skip
 
 Verdict = Literal["granted", "no share", "denied", "too many connections", "too many sessions"]
@@ -64,6 +64,16 @@ class KernelLogon:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KernelTicket:
+    """Who somebody is who has proved it by Kerberos."""
+
+    logon: KernelLogon  # without a hash
+    token: bytes  # for the client
+    session_key: bytes = field(repr=False)
+    expires_ns: int | None  # nanoseconds since 1970; None: never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelShare:
     """A share as the kernel must know it; the rules about who may connect stay here."""
 
@@ -103,10 +113,16 @@ class TreeAnswer:
 
 
 class KernelAnswers(Protocol):
-    """The questions.  None raises for what a client did; `log_on` may wait, the others never do."""
+    """The questions.  None raises for what a client did, and none waits but `take_ticket`."""
 
-    async def log_on(self, name: str) -> KernelLogon | None:
-        """Who logs on with this name, in whatever case, "" if anonymous.  None: nobody may."""
+    def log_on(self, name: str) -> KernelLogon | Awaitable[KernelLogon | None] | None:
+        """Who logs on with this name, in whatever case, "" if anonymous.  None: nobody may.
+
+        What must be awaited is an answer for which the system has to be asked; it is awaited once.
+        """
+
+    async def take_ticket(self, token: bytes) -> KernelTicket | None:
+        """Whose Kerberos ticket is in the first token of a logon.  None: nobody's who may log on."""
 
     def log_off(self, name: str, failed: bool) -> None:
         """A session of KernelLogon `name` is over, or never came to be because the password was wrong."""

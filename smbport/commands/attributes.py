@@ -20,6 +20,8 @@ SETTABLE: Final = (
 STORED: Final = SETTABLE | FileAttribute.SPARSE_FILE
 """What is kept with a file; that it is sparse is said by an FSCTL of its own."""
 
+ON_DIRECTORY: Final = SETTABLE | FileAttribute.COMPRESSED
+
 WRITE_BITS: Final = 0o222
 
 DFS_LINK: Final = 0x100
@@ -35,8 +37,10 @@ def file_attributes(stat: Stat, path: str) -> int:
         attributes = 0 if stat.mode & WRITE_BITS else FileAttribute.READONLY
         if is_dot_file(path):
             attributes |= FileAttribute.HIDDEN
+    if stat.compressed:
+        attributes |= FileAttribute.COMPRESSED
     if stat.kind == Kind.DIRECTORY:
-        return attributes & SETTABLE | FileAttribute.DIRECTORY
+        return attributes & ON_DIRECTORY | FileAttribute.DIRECTORY
     if stat.kind == Kind.SYMLINK:
         return attributes & SETTABLE | FileAttribute.REPARSE_POINT
     if stat.kind == DFS_LINK:

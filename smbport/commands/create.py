@@ -28,6 +28,7 @@ from smbport.commands.create_pipe import create_pipe
 from smbport.commands.dfs_names import local_name
 from smbport.commands.durable import creating, displace, find_existing, promise
 from smbport.commands.extended_attributes import check_new_eas, set_new_eas
+from smbport.commands.fsctl.storage import compression_power
 from smbport.commands.grant import AskedLease, asked_lease, check_lease_key, find_lease, grant
 from smbport.commands.lookout import attend_cached
 from smbport.commands.macos import check_written
@@ -243,6 +244,7 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
         stream=name.stream,
         posix=posix,
         stops_at_link=posix and not opens_links,
+        compression=compression_power(tree) if options & CreateOption.NO_COMPRESSION else None,
     )
 
 

@@ -1,6 +1,6 @@
 """From a frame to its handlers and back: everything that is the same for all commands.  [MS-SMB2] 3.3.5.2, 3.3.4.1
 
-    frame = accept(connection, frame)       decrypt, split, verify ids and signatures; no field is trusted before
+    chain = accept(connection, frame)       decrypt, expand, split, verify ids; no field is trusted before
     reply = await answer_chain(chain)       the handlers, one after the other
     parts = pack_replies(chain)             headers, credits, compounding, signing, sealing
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smbport.commands.call import Call, Chain, FileRange, Reply, log
-from smbport.commands.compression import CompressedReply, compressed_parts, expand_frame
+from smbport.commands.compression import CompressedFrame, CompressedReply, compressed_parts
 from smbport.commands.errors import status_of_error
 from smbport.commands.persistent import save_changes
 from smbport.commands.table import RULES, Rule
@@ -41,21 +41,28 @@ Part = Buffer | FileRange
 # Receiving ------------------------------------------------------------------------------------------------------
 
 
-def accept(connection: Connection, frame: memoryview) -> Chain | None:
+def accept(connection: Connection, frame: memoryview, chain: Chain | None = None) -> Chain | CompressedFrame | None:
     """Decrypt and split one frame, and check each element as far as its header goes.
 
     None if nothing is to be answered (CANCEL).  Raises Disconnect for what has no answer.
     `frame` is changed in place and must stay untouched until the chain is answered.
+
+    A CompressedFrame is to be expanded in a thread; then what comes of it is accepted with its `chain`, before any
+    other frame of the connection.
     """
-    chain = Chain(sealed=None)
     magic = bytes(frame[:4])
+    if chain is None:
+        chain = Chain(sealed=None)
     if magic == TRANSFORM_MAGIC:
         frame = _unseal(connection, chain, frame)
         magic = bytes(frame[:4])
     if magic != SMB2_MAGIC:
         if magic != COMPRESSION_MAGIC:
             raise Disconnect(f"frame begins with {magic.hex()}")
-        frame = expand_frame(connection, frame)
+        compressed = CompressedFrame(connection, chain, frame)
+        if compressed.is_large():
+            return compressed
+        frame = compressed.expand()
     try:
         elements = split_compound(frame, limit=connection.server.settings.limits.compound_elements)
     except BadStructure as error:

@@ -5,11 +5,11 @@ moved and local programs see them.  Two names that differ in case are one attrib
 turns names into capitals, but then a Linux client does not find what it has stored.)  Attributes whose names no EA can
 have, or whose values are too long for one, are not seen through SMB.
 
-EaSize is told where one file is asked for; in listings it is 0, because finding it out costs a system call for each
-name, and clients ask again before they rely on it.
+EaSize is told where one file is asked for; in listings it is 0 unless the share says `list_ea_sizes`, because finding
+it out costs a system call for each name, and clients ask again before they rely on it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from errno import E2BIG, EAGAIN, EDQUOT, ENOSPC, EOPNOTSUPP, ERANGE
 from typing import Final, TypeVar
@@ -34,7 +34,8 @@ from smbport.wire.record import BadStructure
 from smbport.wire.status import Status, StatusError
 
 __all__ = [
-    "check_new_eas", "ea_size", "keeps_eas", "parse_new_eas", "query_full_ea", "set_full_ea", "set_new_eas",
+    "check_new_eas", "ea_size", "ea_size_of", "ea_size_of_lengths", "keeps_eas", "parse_new_eas", "query_full_ea",
+    "set_full_ea", "set_new_eas",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -79,7 +80,18 @@ async def ea_size(opened: FileOpen) -> int:
     assert volume is not None
     if attributes is None or not keeps_eas(attributes, volume):
         return 0
-    return _size(await blocking(_read, attributes, opened.base))
+    return await blocking(ea_size_of, attributes, opened.base)
+
+
+def ea_size_of(attributes: Attributes, node: Node, *, wait: bool = False) -> int:
+    """EaSize of a file that is open."""
+    return _size(_read(attributes, node, wait=wait))
+
+
+def ea_size_of_lengths(lengths: Mapping[str, int]) -> int:
+    """EaSize of a file whose values have these lengths, by name of attribute."""
+    seen = [5 + len(name) + length for name, length in lengths.items() if _is_seen(name) and length <= MAX_VALUE]
+    return 4 + sum(seen) if seen else 0
 
 
 def _size(eas: Sequence[FullEa]) -> int:
@@ -131,13 +143,17 @@ def _read(attributes: Attributes, node: Node, *, wait: bool = False) -> list[Ful
     """What clients may see, sorted by name.  Values that this user may not read are as good as none."""
     found = []
     for name in sorted(attributes.names(node, wait=wait), key=str.upper):
-        if not is_valid_ea_name(name) or len(name) > MAX_NAME:
+        if not _is_seen(name):
             continue
         with suppress(PermissionError):
             value = attributes.get(node, name, wait=wait)
             if value is not None and len(value) <= MAX_VALUE:
                 found.append(FullEa(name, value))
     return found
+
+
+def _is_seen(name: str) -> bool:
+    return is_valid_ea_name(name) and len(name) <= MAX_NAME
 
 
 # Setting --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Final
 from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import ea_size
+from smbport.commands.fsctl.storage import is_compressed
 from smbport.commands.macos import hides_file_ids
 from smbport.commands.posix import query_posix_file
 from smbport.commands.streams import list_streams
@@ -34,6 +35,7 @@ from smbport.wire.fscc import (
     pack_name,
 )
 from smbport.wire.fscc_entries import pack_streams
+from smbport.wire.fsctl import CompressionFormat
 from smbport.wire.record import Record
 from smbport.wire.reparse import ReparseTag
 from smbport.wire.status import Status, StatusError
@@ -123,9 +125,18 @@ def _basic(opened: FileOpen, stat: Stat, call: Call) -> FileBasicInformation:
 
 
 def _compression(opened: FileOpen, stat: Stat, call: Call) -> FileCompressionInformation:
+    """Units and chunks are those of NTFS with clusters of 4 KiB; which those of the file system are, nobody tells."""
+    if is_compressed(opened, stat):
+        return FileCompressionInformation(
+            compressed_file_size=min(allocation_size(stat), end_of_file(stat)),
+            compression_format=CompressionFormat.LZNT1,
+            compression_unit_shift=16,
+            chunk_shift=12,
+            cluster_shift=12,
+        )
     return FileCompressionInformation(
         compressed_file_size=end_of_file(stat),
-        compression_format=0,
+        compression_format=CompressionFormat.NONE,
         compression_unit_shift=0,
         chunk_shift=0,
         cluster_shift=0,

@@ -1,22 +1,31 @@
-"""Finder info and resource forks, in shares for macOS.
+"""Finder info and resource forks, and modes in access control lists, in shares for macOS.
 
 AFP_AfpInfo and AFP_Resource are stored as the named streams that they are, so files keep them wherever they are moved
 to.  What may be written to the first goes by what macOS' own server does, as Samba's tests tell it.
+
+Modes travel as Windows' NFS server stores them and Samba's vfs_fruit shows them: each number is the end of a SID, in an
+ACE that denies nothing.
 """
 
+from dataclasses import replace
 from typing import Final
 
+from smbport.commands.posix import NFS_GROUPS, NFS_MODES, NFS_USERS, find_mode
 from smbport.platform import File, StreamEntry
+from smbport.security.nfs4_acl import is_nfs4
+from smbport.security.ntacl import SystemState
+from smbport.security.sids import relative_id
 from smbport.state.names import fold
 from smbport.state.open import FileOpen
 from smbport.state.tree import TreeConnect
-from smbport.wire.aapl import AFP_INFO_SIZE, AFP_INFO_STREAM, EMPTY_AFP_INFO, finder_info_of
-from smbport.wire.constants import CreateDisposition
+from smbport.wire.aapl import AFP_INFO_SIZE, AFP_INFO_STREAM, EMPTY_AFP_INFO, AaplCapability, finder_info_of
+from smbport.wire.constants import AceType, CreateDisposition
+from smbport.wire.security import Ace, Acl, SecurityDescriptor, Sid
 from smbport.wire.status import Status, StatusError
 
 __all__ = [
-    "check_afp_info_size", "check_written", "hides_file_ids", "is_afp_info", "read_afp_info", "seen_streams",
-    "store_afp_info", "whole_afp_info",
+    "add_nfs_aces", "check_afp_info_size", "check_written", "hides_file_ids", "is_afp_info", "offers_modes",
+    "read_afp_info", "seen_streams", "shows_modes", "store_afp_info", "take_nfs_aces", "whole_afp_info",
 ]  # fmt: skip
 
 ALLOTTED_SPACE_EXCEEDED: Final = 0xC0000099  # what macOS says of an AFP_AfpInfo that is to be longer
@@ -30,6 +39,38 @@ def hides_file_ids(tree: TreeConnect) -> bool:
     macOS takes an id for one that is never given again, as on HFS+, and that of an inode is.  Samba: zero_file_id
     """
     return tree.share.settings.macos and bool(tree.session.aapl)
+
+
+# Modes ----------------------------------------------------------------------------------------------------------
+
+
+def offers_modes(tree: TreeConnect) -> bool:
+    """Whether clients of Apple's may see and set modes: where the system decides, for elsewhere they mean nothing."""
+    settings = tree.share.settings
+    return settings.macos and settings.macos_modes and tree.descriptors is None
+
+
+def shows_modes(tree: TreeConnect, state: SystemState) -> bool:
+    """Whether this client does, of this file: a list of NFSv4 says more than any mode, which would replace it."""
+    return bool(tree.session.aapl & AaplCapability.NFS_ACE) and offers_modes(tree) and not is_nfs4(tuple(state.access))
+
+
+def add_nfs_aces(descriptor: SecurityDescriptor, state: SystemState) -> SecurityDescriptor:
+    """With mode, owner and group at the end of the list."""
+    numbers = ((NFS_MODES, state.mode), (NFS_USERS, state.uid), (NFS_GROUPS, state.gid))
+    sids = [Sid(domain.authority, (*domain.sub_authorities, number)) for domain, number in numbers]
+    aces = tuple(Ace(AceType.ACCESS_DENIED, 0, 0, sid) for sid in sids)
+    dacl = descriptor.dacl
+    return descriptor if dacl is None else replace(descriptor, dacl=replace(dacl, aces=dacl.aces + aces))
+
+
+def take_nfs_aces(acl: Acl) -> tuple[Acl, int | None]:
+    """The list without them, and the mode if there was one.  Owner and group are set as such or not at all."""
+    return replace(acl, aces=tuple(ace for ace in acl.aces if not _is_nfs_ace(ace))), find_mode(acl)
+
+
+def _is_nfs_ace(ace: Ace) -> bool:
+    return any(relative_id(ace.sid, domain) is not None for domain in (NFS_MODES, NFS_USERS, NFS_GROUPS))
 
 
 # AFP_AfpInfo ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from smbport.commands.governed import (
     may_delete_below,
     open_governed,
 )
-from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Directory, File, Kind, Stat, Volume
+from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Compression, Directory, File, Kind, Stat, Volume
 from smbport.security.access import check_access, maximal_access
 from smbport.state.descriptors import Descriptors
 from smbport.state.spellings import Spellings
@@ -70,6 +70,7 @@ class Plan:
     posix: bool = False  # only what the system says counts: case in names, and no attribute of Windows
     stops_at_link: bool = False  # the client follows symbolic links itself
     implied: int = 0  # rights that must be allowed as well, though they are not the handle's
+    compression: Compression | None = None  # what keeps a new file from being compressed as its directory is
 
 
 @dataclass(slots=True)
@@ -100,9 +101,10 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
     """Open or make what the plan names.  Raises StatusError or OSError; then nothing is open and nothing was made."""
     path = plan.path
     spelled = False
-    if not wait and _is_surely_new(volume, plan):
+    folder = None if wait else _find_room(volume, plan)
+    if folder is not None:
         with suppress(FileExistsError):
-            return _make(volume, plan, path, wait=False)
+            return _make(volume, plan, path, folder, wait=False)
     for _ in range(RACES):
         if plan.disposition != CreateDisposition.CREATE or spelled or not path:
             try:
@@ -128,17 +130,20 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
     raise StatusError(Status.SHARING_VIOLATION, "the name keeps appearing and vanishing")
 
 
-def _is_surely_new(volume: Volume, plan: Plan) -> bool:
-    """Whether nothing has the name in any spelling, as is remembered: to look for it might mean to wait for a disk."""
+def _find_room(volume: Volume, plan: Plan) -> Stat | None:
+    """The directory of a name that nothing has in any spelling, as is remembered; None if that is not sure.
+
+    To look for the name might mean to wait for a disk.
+    """
     spellings = plan.spellings
     if spellings is None or plan.disposition not in CREATING or plan.posix or spellings.short_names or not plan.path:
-        return False
+        return None
     directory, _, name = plan.path.rpartition("/")
     try:
         stat = volume.stat(directory)
     except OSError:  # or it is not at hand
-        return False
-    return stat.kind == Kind.DIRECTORY and not spellings.may_hold(stat, name)
+        return None
+    return stat if stat.kind == Kind.DIRECTORY and not spellings.may_hold(stat, name) else None
 
 
 def _check_dangling(volume: Volume, path: str, *, wait: bool) -> None:
@@ -287,10 +292,10 @@ def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: 
     return granted & ~Access.DELETE, False
 
 
-def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
-    """A new file or directory.  [MS-FSA] 2.1.5.1.1"""
+def _make(volume: Volume, plan: Plan, path: str, folder: Stat | None = None, *, wait: bool) -> Opened:
+    """A new file or directory, in `folder` as it is now if that is known.  [MS-FSA] 2.1.5.1.1"""
     _check_makes(plan)
-    if not wait and (plan.allocation_size or plan.descriptors is not None):
+    if not wait and (plan.allocation_size or plan.descriptors is not None or plan.compression is not None):
         raise BlockingIOError(errno.EAGAIN, "takes more than a moment", path)
     granted = plan.access
     if granted & Access.MAXIMUM_ALLOWED:
@@ -302,12 +307,12 @@ def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
     spellings = plan.spellings
     if spellings is None:
         return _create(volume, plan, path, granted, parent, wait=wait)
-    folder, _, name = path.rpartition("/")
-    moment = spellings.change(volume.stat(folder, wait=wait), name)
+    directory, _, name = path.rpartition("/")
+    moment = spellings.change(folder or volume.stat(directory, wait=wait), name)
     try:
         opened = _create(volume, plan, path, granted, parent, wait=wait)
         with suppress(OSError):  # it is made all the same
-            spellings.follow(moment, volume.stat(folder, wait=True))
+            spellings.follow(moment, volume.stat(directory, wait=True))
         return opened
     finally:
         spellings.done(moment)
@@ -359,12 +364,14 @@ def _check_makes(plan: Plan) -> None:
 
 
 def _equip(volume: Volume, plan: Plan, node: File | Directory, *, wait: bool) -> None:
-    """Attributes and room of something new."""
+    """Attributes, room and compression of something new."""
     attributes = plan.attributes if node.is_directory else plan.attributes | FileAttribute.ARCHIVE
     if attributes and volume.features.stores_marks:
         node.set_marks(attributes, None, wait=wait)
     if plan.allocation_size and not node.is_directory:
         node.allocate(plan.allocation_size, wait=wait)
+    if plan.compression is not None and node.stat().compressed:
+        plan.compression.set(node, False, wait=wait)
 
 
 def _protect(

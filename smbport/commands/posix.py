@@ -6,7 +6,7 @@ case count in names, symbolic links are its own to follow, modes are modes, and 
 
 from typing import Final
 
-from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
+from smbport.commands.attributes import DFS_LINK, allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call, Reply
 from smbport.commands.contexts.request import Contexts
 from smbport.commands.steps import blocking
@@ -17,6 +17,7 @@ from smbport.state.open import DirectoryCursor, FileOpen
 from smbport.state.settings import ShareSettings
 from smbport.state.tree import TreeConnect
 from smbport.wire.create_contexts import PosixCreateResponse
+from smbport.wire.dfs import IO_REPARSE_TAG_DFS
 from smbport.wire.error import (
     ErrorId,
     Symlink,
@@ -38,8 +39,8 @@ from smbport.wire.security import Acl, Sid, unix_group_sid, unix_user_sid
 from smbport.wire.status import Status, StatusError
 
 __all__ = [
-    "answer_link", "create_response", "drop_unless_agreed", "find_mode", "find_posix_id", "name_of_create",
-    "new_mode", "pack_entries", "query_posix_file", "query_posix_volume",
+    "NFS_GROUPS", "NFS_MODES", "NFS_USERS", "answer_link", "create_response", "drop_unless_agreed", "find_mode",
+    "find_posix_id", "name_of_create", "new_mode", "pack_entries", "query_posix_file", "query_posix_volume",
 ]  # fmt: skip
 
 # The attributes tell a directory, and old clients (cifs.ko of Linux 6.1) take its type bits for those of their own.
@@ -51,11 +52,12 @@ _TYPES: Final = {
     Kind.SOCKET: PosixType.SOCKET,
     Kind.CHARACTER_DEVICE: PosixType.CHARACTER_DEVICE,
     Kind.BLOCK_DEVICE: PosixType.BLOCK_DEVICE,
+    DFS_LINK: PosixType.FILE,
 }
 # Whom NFS servers of Windows mean by S-1-5-88-1-UID, -2-GID, and the mode in S-1-5-88-3-MODE; clients send them too.
-_NFS_USERS: Final = Sid(5, (88, 1))
-_NFS_GROUPS: Final = Sid(5, (88, 2))
-_NFS_MODES: Final = Sid(5, (88, 3))
+NFS_USERS: Final = Sid(5, (88, 1))
+NFS_GROUPS: Final = Sid(5, (88, 2))
+NFS_MODES: Final = Sid(5, (88, 3))
 
 
 # CREATE ---------------------------------------------------------------------------------------------------------
@@ -163,7 +165,10 @@ def _mode(stat: Stat) -> int:
 
 
 def _reparse_tag(stat: Stat) -> int:
-    return ReparseTag.SYMLINK if stat.kind == Kind.SYMLINK else ReparseTag.RESERVED_ZERO
+    """A link to another server is a directory to POSIX, whose tag says that its name has to be asked for."""
+    if stat.kind == Kind.SYMLINK:
+        return ReparseTag.SYMLINK
+    return IO_REPARSE_TAG_DFS if stat.kind == DFS_LINK else ReparseTag.RESERVED_ZERO
 
 
 # What a descriptor says -----------------------------------------------------------------------------------------
@@ -172,7 +177,7 @@ def _reparse_tag(stat: Stat) -> int:
 def find_mode(acl: Acl | None) -> int | None:
     """The mode that an ACE stands for, whatever others say: such a list is how modes are set.  None: there is none."""
     for ace in acl.aces if acl is not None else ():
-        mode = relative_id(ace.sid, _NFS_MODES)
+        mode = relative_id(ace.sid, NFS_MODES)
         if mode is not None:
             return mode & 0o7777
     return None
@@ -181,4 +186,4 @@ def find_mode(acl: Acl | None) -> int | None:
 def find_posix_id(sid: Sid | None, *, group: bool) -> int | None:
     """The number of a user or group of the system by any of its SIDs; None if it is no such SID."""
     number = unix_id(sid, group=group)
-    return number if number is not None else relative_id(sid, _NFS_GROUPS if group else _NFS_USERS)
+    return number if number is not None else relative_id(sid, NFS_GROUPS if group else NFS_USERS)

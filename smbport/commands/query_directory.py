@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 from smbport.commands.attributes import DFS_LINK, file_attributes, file_times
 from smbport.commands.call import Call, Reply
 from smbport.commands.dfs_names import add_links
+from smbport.commands.ea_listing import lists_ea_sizes, read_ea_sizes, read_ea_sizes_by_path
 from smbport.commands.find_name import find_name, parent_of
 from smbport.commands.governed import may_read
 from smbport.commands.mac_listing import pack_mac_entries, read_mac_attributes, shows_mac_attributes
 from smbport.commands.posix import pack_entries
 from smbport.commands.steps import Manner, blocking, waiting
-from smbport.platform import Directory, Entry, Kind, Stat, Volume
+from smbport.platform import Attributes, Directory, Entry, Kind, Stat, Volume
 from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
 from smbport.state.open import DirectoryCursor, FileOpen
 from smbport.state.short_names import fits_dos, short_name
@@ -71,8 +72,7 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
         if request.flags & _FROM_START:
             cursor.restart(pattern, literal)
             directory.rewind()
-        if cursor.names_only and request.file_information_class != FileInfo.NAMES:
-            await _stat_rest(opened, cursor, follow=request.file_information_class != FileInfo.POSIX)
+        await _complete_rest(opened, cursor, request.file_information_class)
         spellings = opened.tree.share.spellings
         short_names = spellings is not None and spellings.short_names
         while not _fill(opened, cursor, packer, request, short_names) and not cursor.ended:
@@ -141,6 +141,15 @@ class _Scan(NamedTuple):
     dots: bool  # "." and ".." come first
     literal: str | None  # a name that is looked for instead of reading on
     spellings: Spellings | None  # None: case matters
+    attributes: Attributes | None  # what is asked for EaSize; None: nobody
+
+
+class _Found(NamedTuple):
+    """What it has found there."""
+
+    entries: list[Entry]
+    ended: bool  # these are the last
+    ea_sizes: dict[str, int] | None
 
 
 async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
@@ -160,8 +169,9 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
         dots=not cursor.started,
         literal=cursor.literal if look_up else None,
         spellings=None if opened.posix else opened.tree.share.spellings,
+        attributes=lists_ea_sizes(opened, request.file_information_class),
     )
-    entries, cursor.ended = await blocking(_read, scan)
+    entries, cursor.ended, cursor.ea_sizes = await blocking(_read, scan)
     if request.file_information_class == FileInfo.POSIX:  # shows links themselves
         entries = await blocking(_stat_entries, volume, opened.path, entries, follow=False)
     if opened.tree.share.settings.access_based_enumeration:
@@ -176,11 +186,18 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
     cursor.started = True
 
 
-async def _stat_rest(opened: FileOpen, cursor: DirectoryCursor, *, follow: bool) -> None:
-    """The client changed its mind and wants more than names."""
-    entries = await blocking(_stat_entries, opened.volume, opened.path, cursor.rest, follow=follow)
-    cursor.rest = _as_chosen(opened, entries)
-    cursor.names_only = False
+async def _complete_rest(opened: FileOpen, cursor: DirectoryCursor, info_class: int) -> None:
+    """If the client changed its mind and wants more of the entries that are left than was read."""
+    if cursor.names_only and info_class != FileInfo.NAMES:
+        follow = info_class != FileInfo.POSIX
+        entries = await blocking(_stat_entries, opened.volume, opened.path, cursor.rest, follow=follow)
+        cursor.rest = _as_chosen(opened, entries)
+        cursor.names_only = False
+    if cursor.ea_sizes is None:
+        attributes = lists_ea_sizes(opened, info_class)
+        if attributes is not None:
+            names = [entry.name for entry in cursor.rest]
+            cursor.ea_sizes = await blocking(read_ea_sizes_by_path, attributes, opened.volume, opened.path, names)
 
 
 def _as_chosen(opened: FileOpen, entries: list[Entry]) -> list[Entry]:
@@ -201,23 +218,37 @@ def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest) -> int:
     return min(room if cursor.pattern.matches_all else max(room, SELECTIVE_BATCH), BATCH)
 
 
-def _read(scan: _Scan, *, wait: bool = False) -> tuple[list[Entry], bool]:
-    """The next entries, and whether they are the last.  All that can fail comes before the directory moves on."""
+def _read(scan: _Scan, *, wait: bool = False) -> _Found:
+    """The next entries.  All that can fail comes before the directory moves on."""
+    if scan.attributes is not None and not wait:
+        raise BlockingIOError(errno.EAGAIN, "sizes of attributes are read in a thread")
     entries: list[Entry] = []
     if scan.literal is not None:
         path = f"{scan.path}/{scan.literal}" if scan.path else scan.literal
         known, entry = _look_up(scan.volume, path, spellings=scan.spellings, wait=wait)
         if known:
-            return ([] if entry is None else [entry]), True
+            entries = [] if entry is None else [entry]
+            return _Found(entries, True, _ea_sizes(scan, entries, []))
     if scan.dots:
         entries += _read_dots(scan, wait=wait)
     if not scan.limit:
-        return entries, False
+        return _Found(entries, False, _ea_sizes(scan, entries, []))
     try:
         batch = scan.directory.entries(scan.limit, stat=scan.stat, wait=wait)
     except FileNotFoundError:  # Linux says so of a directory that was removed
         batch = []
-    return entries + batch, not batch
+    return _Found(entries + batch, not batch, _ea_sizes(scan, entries, batch))
+
+
+def _ea_sizes(scan: _Scan, found: list[Entry], batch: list[Entry]) -> dict[str, int] | None:
+    """Of entries that were found by their names, and of those that the directory gave."""
+    attributes = scan.attributes
+    if attributes is None:
+        return None
+    by_path = read_ea_sizes_by_path(attributes, scan.volume, scan.path, [entry.name for entry in found], wait=True)
+    if not batch:
+        return by_path
+    return by_path | read_ea_sizes(attributes, scan.volume, scan.directory, scan.path, batch)
 
 
 def _read_dots(scan: _Scan, *, wait: bool) -> list[Entry]:
@@ -254,7 +285,12 @@ def _stat_entries(
     paths = {EntryNames.SELF: directory, EntryNames.PARENT: parent_of(directory)}
     prefix = f"{directory}/" if directory else ""
     ways = (True, False) if follow else (False,)
-    return [Entry(name, _stat(volume, paths.get(name, prefix + name), ways, wait=wait)) for name, _ in entries]
+    return [
+        Entry(name, known)
+        if known is not None and known.kind == DFS_LINK
+        else Entry(name, _stat(volume, paths.get(name, prefix + name), ways, wait=wait))
+        for name, known in entries
+    ]
 
 
 def _stat(volume: Volume, path: str, ways: tuple[bool, ...] = (True, False), *, wait: bool) -> Stat | None:
@@ -318,7 +354,7 @@ def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirect
     matches = None if cursor.pattern.matches_all else cursor.pattern.matches
     directory = Kind.DIRECTORY
     add = packer.add
-    rest = cursor.rest
+    rest, ea_sizes = cursor.rest, cursor.ea_sizes
     for index, (name, stat) in enumerate(rest):
         seen = name_for_wire(name) if name not in _DOTS else name
         short = _short_name(seen) if short_names else ""
@@ -332,16 +368,17 @@ def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirect
             has_data = stat.kind != directory
             size, allocated = (stat.size, stat.allocated) if has_data else (0, 0)
             attributes = file_attributes(stat, name)
+            ea_size = ea_sizes.get(name, 0) if ea_sizes else 0
             tag = 0 if not attributes & _LINK else _DFS_TAG if stat.kind == DFS_LINK else _LINK_TAG
             try:
                 added = add(
                     seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
                     stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
-                    attributes, 0, stat.key.inode, short.encode("utf-16-le") if short else b"", tag,
+                    attributes, ea_size, stat.key.inode, short.encode("utf-16-le") if short else b"", tag,
                 )  # fmt: skip
             except struct.error:  # a time before 1601
                 coded = short.encode("utf-16-le")
-                added = add(seen, *file_times(stat), size, allocated, attributes, 0, stat.key.inode, coded, tag)
+                added = add(seen, *file_times(stat), size, allocated, attributes, ea_size, stat.key.inode, coded, tag)
         if not added:
             cursor.rest = rest[index:]
             return True

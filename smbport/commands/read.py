@@ -8,7 +8,7 @@ from smbport.commands.macos import is_afp_info, read_afp_info
 from smbport.commands.steps import blocking, waiting
 from smbport.platform import File
 from smbport.state.open import FileOpen, PipeOpen
-from smbport.wire.file import ReadRequest, ReadResponse
+from smbport.wire.file import ReadFlag, ReadRequest, ReadResponse
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.status import Status, StatusError
 
@@ -34,7 +34,8 @@ async def read(call: Call, request: ReadRequest) -> Reply:
         raise StatusError(Status.INVALID_PARAMETER, "offset beyond 2^63")
     if not opened.shared.locks.may_read(opened, offset, length):
         raise StatusError(Status.FILE_LOCK_CONFLICT)
-    if _fits_zero_copy(call, length):
+    compresses = _compresses(call, opened, request)
+    if not compresses and _fits_zero_copy(call, length):
         reply = _read_as_range(call, opened, request)
         if reply is not None:
             return reply
@@ -45,7 +46,7 @@ async def read(call: Call, request: ReadRequest) -> Reply:
     if len(data) < request.minimum_count or (not data and length):
         raise StatusError(Status.END_OF_FILE)
     opened.position = offset + len(data)
-    if _compresses(call, opened):
+    if compresses:
         return await compress_reply(call, _reply(data), data)
     return _reply(data)
 
@@ -82,8 +83,13 @@ async def _wait_for_answer(call: Call, opened: PipeOpen) -> None:
         raise StatusError(Status.PIPE_BROKEN)
 
 
-def _compresses(call: Call, opened: FileOpen) -> bool:
-    """Whether what is read there goes compressed to this client.  [MS-SMB2] 3.3.5.12"""
+def _compresses(call: Call, opened: FileOpen, request: ReadRequest) -> bool:
+    """Whether the answer may go compressed: the client asks for it, can expand it, and the share lets it.
+
+    [MS-SMB2] 3.3.5.12, 3.3.4.1.5
+    """
+    if not request.flags & ReadFlag.REQUEST_COMPRESSED:
+        return False
     return bool(call.connection.compression) and opened.tree.share.settings.compression
 
 
@@ -93,7 +99,6 @@ def _fits_zero_copy(call: Call, length: int) -> bool:
     return (
         zero_copy is not None
         and length >= zero_copy.min_length
-        and not _compresses(call, call.file)
         and call.signer is None
         and call.chain.sealed is None
         and len(call.chain.calls) == 1

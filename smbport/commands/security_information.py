@@ -10,6 +10,7 @@ from typing import Final
 
 from smbport.commands.call import Call, Reply
 from smbport.commands.governed import keep_attributes
+from smbport.commands.macos import add_nfs_aces, shows_modes, take_nfs_aces
 from smbport.commands.posix import find_mode, find_posix_id
 from smbport.commands.rights import Right, security_query_access, security_set_access
 from smbport.commands.steps import blocking
@@ -25,7 +26,7 @@ from smbport.wire.constants import Dialect, SecurityInformation
 from smbport.wire.error import ErrorId, pack_error_contexts, pack_error_response
 from smbport.wire.info import QueryInfoRequest, pack_query_info_response
 from smbport.wire.record import BadStructure, Buffer
-from smbport.wire.security import SecurityDescriptor, Sid
+from smbport.wire.security import Acl, SecurityDescriptor, Sid
 from smbport.wire.status import Status, StatusError
 
 __all__ = ["query_security", "set_security"]
@@ -44,7 +45,10 @@ async def query_security(call: Call, opened: FileOpen, request: QueryInfoRequest
     if descriptors is not None:
         descriptor = await blocking(descriptors.describe, opened.base)
     else:
-        descriptor = describe(await blocking(_read_state, opened.base, call.server.platform.acl))
+        state = await blocking(_read_state, opened.base, call.server.platform.acl)
+        descriptor = describe(state)
+        if shows_modes(opened.tree, state) and not opened.posix:
+            descriptor = add_nfs_aces(descriptor, state)
     data = descriptor.select(information).pack()
     if len(data) <= request.output_buffer_length:
         return Reply(pack_query_info_response(data))
@@ -113,16 +117,31 @@ async def _set_system(
     if information & SecurityInformation.GROUP:
         gid = _find_id(opened, wanted.group, group=True)
     entries: Sequence[AclEntry] | None = None
-    mode = find_mode(wanted.dacl) if opened.posix and information & SecurityInformation.DACL else None
-    if information & SecurityInformation.DACL and mode is None:
+    sets_list, dacl, mode = False, wanted.dacl, None
+    if information & SecurityInformation.DACL:
+        sets_list, dacl, mode = _find_list(opened, state, dacl)
+    if sets_list:
         meant = SystemState(uid, gid, state.mode, state.access, state.default, state.is_directory)
-        entries = list_of(wanted.dacl, meant)
+        entries = list_of(dacl, meant)
         if entries is None or (acl is None and len(entries) > 3):
             raise StatusError(Status.NOT_SUPPORTED, "this access control list cannot be stored here")
     owner = (uid if uid != state.uid else None), (gid if gid != state.gid else None)
     await blocking(_apply, opened.base, acl, state, owner, entries)
     if mode is not None:
         await blocking(opened.base.set_mode, mode)
+
+
+def _find_list(opened: FileOpen, state: SystemState, dacl: Acl | None) -> tuple[bool, Acl | None, int | None]:
+    """Whether there is a list to be set, which, and a mode for after it or in its place."""
+    if opened.posix:
+        mode = find_mode(dacl)
+        return mode is None, dacl, mode
+    if dacl is None or not shows_modes(opened.tree, state):
+        return True, dacl, None
+    rest, mode = take_nfs_aces(dacl)
+    if rest.aces and mode == state.mode & 0o7777:
+        mode = None  # it comes along as it was read: only the list is another one
+    return bool(rest.aces) or rest == dacl, rest, mode
 
 
 def _read_state(node: Node, acl: AccessControl | None, *, wait: bool = False) -> SystemState:

@@ -1,10 +1,12 @@
 """SESSION_SETUP: logging on, again, and failing.  [MS-SMB2] 3.3.5.5"""
 
+from typing import Final
+
 from smbport.commands.call import Call, Reply, log
 from smbport.commands.close import delete_name
 from smbport.commands.session_binding import bind, check_room_for_logon, find_binding, proves_key
 from smbport.commands.steps import Manner, blocking, waiting
-from smbport.security.auth import BadToken, Continue, Done, LogonUser
+from smbport.security.auth import BadToken, Continue, Done, LogonUser, TicketCheck
 from smbport.security.keys import derive_keys
 from smbport.security.sealing import Sealer
 from smbport.security.signing import make_signer
@@ -14,7 +16,9 @@ from smbport.wire.constants import Dialect, SecurityMode, SessionFlag, SessionSe
 from smbport.wire.session import SessionSetupRequest, pack_session_setup_response, security_buffer
 from smbport.wire.status import Disconnect, Status, StatusError
 
-__all__ = ["map_account", "session_setup"]
+__all__ = ["ACCOUNT_NS", "map_account", "session_setup"]
+
+ACCOUNT_NS: Final = 10_000_000_000  # for which an account is known (guessed)
 
 
 async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
@@ -25,18 +29,18 @@ async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
         raise StatusError(Status.ACCESS_DENIED)
     token = security_buffer(call.message, request)
     channel = call.channel = _find_channel(call, request)
-    if channel.exchange is None:
-        channel.exchange = call.server.authenticator.begin()
     if connection.dialect == Dialect.SMB_3_1_1:
         channel.preauth.update(call.message)
     refusal: StatusError | BadToken | None = None
     try:
-        step = channel.exchange.step(bytes(token), call.server.runtime.now_ns())
+        step = await _step(call, channel, bytes(token))
     except (StatusError, BadToken) as error:
         refusal = error
     if refusal is not None:
         await _fail(call, channel, refusal)
         raise StatusError(refusal.status if isinstance(refusal, StatusError) else Status.INVALID_PARAMETER)
+    if step is None:
+        raise StatusError(Status.USER_SESSION_DELETED)
     if isinstance(step, Continue):
         return Reply(pack_session_setup_response(0, step.token), None, Status.MORE_PROCESSING_REQUIRED)
     channel.exchange = None
@@ -46,6 +50,20 @@ async def session_setup(call: Call, request: SessionSetupRequest) -> Reply:
     if channel.session.valid:
         return await _log_on_again(call, channel, step)
     return await _log_on(call, channel, step, request)
+
+
+async def _step(call: Call, channel: Channel, token: bytes) -> Continue | Done | None:
+    """The logon with one more token.  None: a ticket took its time, and the logon or its session ended meanwhile."""
+    exchange = channel.exchange
+    if exchange is None:
+        exchange = channel.exchange = call.server.authenticator.begin()
+    step = exchange.step(token, call.server.runtime.now_ns())
+    if not isinstance(step, TicketCheck):
+        return step
+    ticket = await blocking(step.judge)
+    if channel.exchange is not exchange or call.connection.channels.get(channel.session.session_id) is not channel:
+        return None
+    return exchange.conclude(ticket, call.server.runtime.now_ns())
 
 
 def _find_channel(call: Call, request: SessionSetupRequest) -> Channel:
@@ -177,8 +195,12 @@ def _make_keys(channel: Channel, done: Done) -> None:
         session.sealer = Sealer(cipher, keys.encryption_in, keys.encryption_out)
 
 
-async def map_account(server: Server, session: Session, user: LogonUser) -> None:
-    """Find the system account whose rights the user has on files; None if there is none or no need of one."""
+async def map_account(server: Server, session: Session, user: LogonUser, *, anew: bool = False) -> None:
+    """Find the system account whose rights the user has on files; None if there is none or no need of one.
+
+    One that was found within the last seconds is good enough, unless it is to be looked up anew: a session keeps
+    it for much longer.
+    """
     identity = server.platform.identity
     session.account = None
     if identity is None or user.kind == "anonymous":
@@ -187,7 +209,15 @@ async def map_account(server: Server, session: Session, user: LogonUser) -> None
         name = server.settings.guest_account
     else:
         name = (user.record.account if user.record is not None else None) or user.name
-    session.account = None if name in (None, "server") else await blocking(identity.find_account, name)
+    if name in (None, "server"):
+        return
+    now_ns = server.runtime.now_ns()
+    found_ns, account = server.accounts.get(name, (0, None))
+    if account is None or anew or not 0 <= now_ns - found_ns < ACCOUNT_NS:
+        account = await blocking(identity.find_account, name)
+        if account is not None:
+            server.accounts[name] = now_ns, account
+    session.account = account
 
 
 async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
@@ -197,7 +227,7 @@ async def _log_on_again(call: Call, channel: Channel, done: Done) -> Reply:
     if not _may_become(session, done.user):
         log.warning("session of %s %s cannot become one of %s", session.user.kind, session.user_name, done.user.kind)
         raise StatusError(Status.ACCESS_DENIED)
-    await map_account(call.server, session, done.user)
+    await map_account(call.server, session, done.user, anew=True)
     if not session.valid:  # a LOGOFF came while a thread was busy
         raise StatusError(Status.USER_SESSION_DELETED)
     session.user = done.user

@@ -10,6 +10,7 @@ from smbport.commands.steps import blocking
 from smbport.platform import Account
 from smbport.security.sids import Person, make_token
 from smbport.state.descriptors import Descriptors
+from smbport.state.hosts import admits
 from smbport.state.server import Server
 from smbport.state.session import Session
 from smbport.state.tree import Share, TreeConnect
@@ -82,18 +83,21 @@ def _find_share(call: Call, path: str) -> Share:
         raise StatusError(Status.INVALID_PARAMETER, f"tree path {path!r}")
     name = path.split("\\", 3)[3]
     share = call.server.find_share(name)
-    session = call.session
+    session, address = call.session, call.connection.address
     if share is None or "\\" in name:
         raise StatusError(Status.BAD_NETWORK_NAME)
-    if share is not call.server.ipc and not may_connect(session, share):
-        log.warning("%s may not connect to share %s", session.user_name or "an anonymous user", share.name)
+    if share is not call.server.ipc and not may_connect(session, share, address):
+        who = session.user_name or "an anonymous user"
+        log.warning("%s at %s may not connect to share %s", who, address, share.name)
         raise StatusError(Status.ACCESS_DENIED)
     return share
 
 
-def may_connect(session: Session, share: Share) -> bool:
-    """Whether the settings of a share let this user in."""
+def may_connect(session: Session, share: Share, address: str) -> bool:
+    """Whether the settings of a share let this user in, from this address."""
     assert session.user is not None
+    if not admits(address, share.settings.hosts_allow, share.settings.hosts_deny):
+        return False
     kind = session.user.kind
     if kind == "anonymous" or (kind == "guest" and not share.settings.guest):
         return False

@@ -5,6 +5,7 @@ from typing import Final
 
 from smbport.commands.call import Call
 from smbport.commands.extended_attributes import keeps_eas
+from smbport.commands.fsctl.storage import compression_power
 from smbport.commands.posix import query_posix_volume
 from smbport.commands.steps import blocking
 from smbport.commands.streams import streams_of
@@ -134,6 +135,8 @@ def _attribute(tree: TreeConnect, start_ns: int) -> bytes:
         flags |= FileSystemAttribute.SUPPORTS_SPARSE_FILES
     if features.reflink and tree.session.server.platform.clone is not None:
         flags |= FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
+    if compression_power(tree) is not None:
+        flags |= FileSystemAttribute.FILE_COMPRESSION
     if tree.share.settings.case_sensitive and features.case_sensitive:
         flags |= FileSystemAttribute.CASE_SENSITIVE_SEARCH
     if not tree.writable:

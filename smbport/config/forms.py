@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
 
 from smbport.state.dfs import DfsLink
+from smbport.state.hosts import HostRules, Network
 from smbport.state.settings import ALL_DIALECTS
 from smbport.wire.constants import Cipher, SigningAlgorithm
 
@@ -61,6 +62,25 @@ def _read_names(value: object) -> object:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ValueError
     return tuple(value)
+
+
+def _read_networks(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError
+    return tuple(map(_read_network, value))
+
+
+def _read_network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        fix = 'must be an address, or a network without any bits behind its prefix, such as "192.168.1.0/24"'
+        raise ValueError(f"{toml(text)} {fix}") from None
+
+
+def _write_networks(networks: HostRules) -> object:
+    """One address as such, without the length of its prefix."""
+    return [str(each.network_address if each.num_addresses == 1 else each) for each in networks]
 
 
 def _read_seconds(value: object) -> object:
@@ -194,6 +214,7 @@ BY_TYPE: Final[dict[object, Form]] = {
     str: Form("text", _read_exactly(str)),
     str | None: Form("text, not empty", _read_name),
     tuple[str, ...]: Form("a list of names", _read_names, list),
+    tuple[Network, ...]: Form('a list such as ["192.168.1.0/24", "fd00::7"]', _read_networks, _write_networks),
     tuple[DfsLink, ...]: Form('a table such as {projects = ["//server/share"]}', _read_links, _write_links),
     tuple[Listener, ...]: Form('a list such as ["0.0.0.0:445", "[::]:445"]', _read_listeners, _write_listeners),
 }

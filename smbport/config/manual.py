@@ -27,6 +27,8 @@ DOCS: Final = {
     "because Linux' client mistakes the breaks of oplocks when it speaks 3.x.",
     "server.leases": "Clients may cache files by leases, from dialect 2.1 on, and directories, from 3.0 on.",
     "server.multichannel": "Whether a client may use several connections for one session, as dialects 3.x can.",
+    "server.hosts_allow": "Only clients at these addresses, or in these networks, may connect. Empty: all.",
+    "server.hosts_deny": "Clients at these addresses, or in these networks, may not, whatever `hosts_allow` says.",
     "server.anonymous": "Whether clients may connect without any name, and then only to `IPC$`.",
     "server.administrators": "These users may take ownership, back up and restore, and read and write audit lists, "
     'in shares with `acl` `"nt"`.',
@@ -37,6 +39,12 @@ DOCS: Final = {
     "server.target_name": "The name of the server that an NTLM client signs its logon for: ignored, refused if it is "
     "another server's, or required. Where signing is required, no logon can be passed on anyway.",
     "server.aliases": "Names and addresses by which clients know this server, for `target_name`.",
+    "server.kerberos_keytab": "The keytab with this server's keys for [Kerberos](kerberos.md). Without it, users log "
+    "on with NTLM only.",
+    "server.kerberos_principal": "The principal whose keys of the keytab count, such as "
+    '`"cifs/files.example.com@EXAMPLE.COM"`. Without it, those of every `cifs/HOST`.',
+    "server.kerberos_realms": "The realms whose users are users of this server, by their names without the realm. "
+    "Empty: the realm of the server's key.",
     "server.min_dialect": "The oldest dialect that clients may use.",
     "server.max_dialect": "The newest dialect that clients may use.",
     "share.NAME.path": "The directory to share.",
@@ -48,6 +56,9 @@ DOCS: Final = {
     "share.NAME.run_as": '`"client"`: as the system account of the user; `"server"`: as this process; else an account.',
     "share.NAME.valid_users": "Only these users may connect. Empty: every user.",
     "share.NAME.write_users": "These users may write although the share is `read_only`.",
+    "share.NAME.hosts_allow": "Only from these addresses, or these networks, may this share be connected to. "
+    "Empty: from all that `server.hosts_allow` lets in.",
+    "share.NAME.hosts_deny": "Not from these, whatever `hosts_allow` says.",
     "share.NAME.create_mask": "Permission bits that new files may have.",
     "share.NAME.force_mode": "Permission bits that new files always have.",
     "share.NAME.directory_mask": "Permission bits that new directories may have.",
@@ -75,10 +86,14 @@ DOCS: Final = {
     "share.NAME.case_sensitive": "Names that differ only in case are different names for clients.",
     "share.NAME.short_names": "Files also have names of the form 8.3, for programs that know no others; listings take "
     "longer. Not with `case_sensitive`.",
+    "share.NAME.list_ea_sizes": "Listings tell how large the extended attributes of each file are (EaSize), as those "
+    "of Windows do, and take longer for it. Without it they say 0, and clients that care ask for each file.",
     "share.NAME.compression": "Data travels compressed, where clients can do that and it pays. It takes much time of "
     "the processor, so it is for slow networks; reads and writes on connections that compress have at most 1 MiB.",
     "share.NAME.macos": "[Apple's extensions](macos.md) for clients that ask for them: Finder info in listings, "
     "resource forks, copies of whole files by the server.",
+    "share.NAME.macos_modes": "With `macos`, these clients also see and set the modes of files. Never with "
+    '`acl = "nt"`, where modes mean nothing.',
     "share.NAME.time_machine": "macOS may [back up](macos.md) to this share with Time Machine. Needs `macos`.",
     "share.NAME.time_machine_size": "What macOS is told that backups may take here in all; 0: as much as there is.",
     "share.NAME.posix_extensions": "Clients that ask for the POSIX extensions of 3.1.1, such as Linux with the mount "

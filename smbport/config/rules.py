@@ -102,6 +102,18 @@ def _server_problems(settings: Settings) -> Iterator[Problem]:
         yield "server.guest_on_bad_user", True, "needs server.guest_account, the system account that guests act as"
     if settings.encryption == "required" and not _can_encrypt(settings):
         yield "server.encryption", "required", NEEDS_DIALECT
+    yield from _kerberos_problems(settings)
+
+
+def _kerberos_problems(settings: Settings) -> Iterator[Problem]:
+    for key in ("kerberos_principal", "kerberos_realms"):
+        value = getattr(settings, key)
+        if value and settings.kerberos_keytab is None:
+            form = KEYS["server"][key].form
+            yield f"server.{key}", form.write(value), "needs server.kerberos_keytab, the file with this server's keys"
+    for realm in settings.kerberos_realms:
+        if not realm or "@" in realm:
+            yield "server.kerberos_realms", list(settings.kerberos_realms), 'must be realms, such as "EXAMPLE.COM"'
 
 
 NEEDS_DIALECT: Final = 'needs dialect "3.1.1", or "3.0" or "3.0.2" with cipher "aes-128-ccm"'

@@ -6,7 +6,8 @@ user is comes back with each question, and only what is counted starts anew.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Final
@@ -15,17 +16,28 @@ import trio
 
 from smbport.control.pipes import KernelPipes, describe
 from smbport.control.rules import Rules, fold
-from smbport.kernel import KernelLogon, KernelShare, TreeAnswer, TreeQuestion
+from smbport.kernel import KernelLogon, KernelShare, KernelTicket, TreeAnswer, TreeQuestion
 from smbport.pipes.server_info import ServerInfo
 from smbport.platform import Account, Identity
-from smbport.security.auth import Authenticator, LogonFailure, LogonUser
+from smbport.security.auth import (
+    Authenticator,
+    BadToken,
+    Done,
+    LogonFailure,
+    LogonUser,
+    TicketCheck,
+    UserRecord,
+)
+from smbport.state.hosts import admits
 from smbport.state.tree import Share
 
 __all__ = ["Answers"]
 
 log = logging.getLogger("smbport")
 
-ACCOUNT_AGE_S: Final = 30  # as long is believed what the system says of an account; the kernel asks twice at each logon
+ACCOUNT_AGE_S: Final = 30  # as long is believed what the system says of an account
+RECORD_AGE_S: Final = 1  # and what a logon found of a user, when that user then connects to shares
+MAX_RECORDS: Final = 1024  # guessed; more are only looked up more often
 NOBODY: Final = Account("nobody", 65534, 65534)
 NOT_TOLD: Final = "an address that this kernel does not tell"
 
@@ -42,6 +54,9 @@ class Answers:
         self._accounts: dict[
             str, tuple[float, Account | None]
         ] = {}  # by name: when it was looked up, and what was found
+        self._records: dict[
+            str, tuple[float, UserRecord | None]
+        ] = {}  # by name as the kernel knows it: when it was looked up, and what was found
         self._failures: dict[str, int] = {}  # wrong passwords in a row, by user
         self._trees: dict[int, set[int]] = {}  # session id -> tree ids
         self._told: set[str] = set()  # folded names of shares that the kernel knows as they are now
@@ -58,6 +73,8 @@ class Answers:
         """Answer by other rules from now on."""
         changed = {name for name in self._told if self.rules.find_share(name) != rules.find_share(name)}
         self._told -= changed
+        self._accounts.clear()
+        self._records.clear()
         self.rules = rules
         self._authenticator = authenticator
 
@@ -69,34 +86,76 @@ class Answers:
 
     # Users
 
-    async def log_on(self, name: str) -> KernelLogon | None:
+    def log_on(self, name: str) -> KernelLogon | Awaitable[KernelLogon | None] | None:
         """The kernel checks the proof of the password afterwards; see `log_off`."""
         try:
             user = self._authenticator.look_up(name)
         except LogonFailure as failure:
             log.warning("logon failed: %s", failure)
             return None
-        account, homeless = await self._find_account(user)
+        if user.record is None:
+            guest = self.rules.guest if user.kind == "guest" else None
+            return self._welcome(name, user, guest)
+        return self._log_on_as(name, user, user.record)
+
+    def _log_on_as(self, name: str, user: LogonUser, record: UserRecord) -> KernelLogon | Awaitable[KernelLogon]:
+        self._remember_record(name, record)
+        looked_up, account = self._accounts.get(record.account or user.name, (-inf, None))
+        if trio.current_time() - looked_up > ACCOUNT_AGE_S:
+            return self._log_on_with_account(name, user, record.account or user.name)
+        return self._welcome(name, user, account)
+
+    async def take_ticket(self, token: bytes) -> KernelTicket | None:
+        """There is time for one step only; NTLM the kernel does itself."""
+        if self._authenticator.kerberos is None:
+            log.warning("logon failed: the client has a Kerberos ticket, and there is no server.kerberos_keytab")
+            return None
+        exchange = self._authenticator.begin()
+        try:
+            step = exchange.step(token, time.time_ns())
+            if isinstance(step, TicketCheck):
+                ticket = await trio.to_thread.run_sync(partial(step.judge, wait=True))
+                step = exchange.conclude(ticket, time.time_ns())
+        except (BadToken, LogonFailure) as failure:
+            log.warning("logon failed: %s", failure)
+            return None
+        if not isinstance(step, Done) or step.user.record is None:
+            log.warning("logon failed: Kerberos without a ticket that can be read")
+            return None
+        logon = self._log_on_as(step.user.name, step.user, step.user.record)
+        if not isinstance(logon, KernelLogon):
+            logon = await logon
+        logon = replace(logon, nt_hash=b"", delay=False)  # a password has nothing to do with it
+        return KernelTicket(logon=logon, token=step.token, session_key=step.session_key, expires_ns=step.expires_ns)
+
+    async def _log_on_with_account(self, name: str, user: LogonUser, wanted: str) -> KernelLogon:
+        """A directory service may take its time."""
+        account = await trio.to_thread.run_sync(partial(self._identity.find_account, wanted, wait=True))
+        self._accounts[wanted] = trio.current_time(), account
+        return self._welcome(name, user, account)
+
+    def _welcome(self, name: str, user: LogonUser, account: Account | None) -> KernelLogon:
+        """`account` is whose rights the user has on files; None: the user has no account of its own."""
         return KernelLogon(
             name={"user": name, "guest": "guest", "anonymous": ""}[user.kind],  # a user's goes into the proof as typed
-            account=account,
+            account=account or NOBODY,
             nt_hash=user.record.nt_hash if user.record else b"",
             guest=user.kind != "user",
-            homeless=homeless,
+            homeless=account is None,
             delay=self._failures.get(user.name, 0) >= self.rules.settings.limits.failed_logons_per_connection,
         )
 
-    async def _find_account(self, user: LogonUser) -> tuple[Account, bool]:
-        """Whose rights the user has on files, and whether the user has no account of its own."""
-        if user.record is None:
-            guest = self.rules.guest if user.kind == "guest" else None
-            return guest or NOBODY, guest is None
-        wanted = user.record.account or user.name
-        looked_up, account = self._accounts.get(wanted, (-inf, None))
-        if trio.current_time() - looked_up > ACCOUNT_AGE_S:
-            account = await trio.to_thread.run_sync(partial(self._identity.find_account, wanted, wait=True))
-            self._accounts[wanted] = trio.current_time(), account
-        return account or NOBODY, account is None
+    def _remember_record(self, name: str, record: UserRecord | None) -> None:
+        if len(self._records) >= MAX_RECORDS:
+            self._records.clear()
+        self._records[name] = trio.current_time(), record
+
+    def _find_record(self, name: str) -> UserRecord | None:
+        looked_up, record = self._records.get(name, (-inf, None))
+        if trio.current_time() - looked_up > RECORD_AGE_S:
+            record = self._authenticator.users.find_user(name)
+            self._remember_record(name, record)
+        return record
 
     def log_off(self, name: str, failed: bool) -> None:
         """A wrong password is known only from here."""
@@ -124,7 +183,9 @@ class Answers:
         if found is None and not ipc:
             return TreeAnswer("no share")
         user = self._listed_name(question)
-        if user is None or (found is not None and not self._admits(found[0], question, user)):
+        if user is None or not self._admits_host(question, found[0] if found else None):
+            return TreeAnswer("denied")
+        if found is not None and not self._admits(found[0], question, user):
             return TreeAnswer("denied")
         limits = self.rules.settings.limits
         trees = self._trees.get(question.session_id)
@@ -143,11 +204,20 @@ class Answers:
         """The name to look for in lists of users, "" for guests; None: the user is one no more."""
         if question.guest:
             return ""
-        record = self._authenticator.users.find_user(question.name)
+        record = self._find_record(question.name)
         if record is None or record.disabled:
             log.warning("user %r connects to share %s no more: removed or disabled", question.name, question.share)
             return None
         return record.name
+
+    def _admits_host(self, question: TreeQuestion, share: Share | None) -> bool:
+        """The kernel asks nothing about addresses before: whoever may not be here at all is stopped here, too."""
+        address, server = question.address, self.rules.settings
+        here = admits(address, server.hosts_allow, server.hosts_deny)
+        if here and (share is None or admits(address, share.settings.hosts_allow, share.settings.hosts_deny)):
+            return True
+        log.warning("%r at %s may not connect to share %s", question.name, address or NOT_TOLD, question.share)
+        return False
 
     def _admits(self, share: Share, question: TreeQuestion, user: str) -> bool:
         may_be_guest = share.settings.guest and question.name != ""

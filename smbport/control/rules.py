@@ -22,8 +22,7 @@ from smbport.state.tree import Share
 __all__ = ["Rules", "find_rules", "fold"]
 
 IPC: Final = KernelShare(name="IPC$", path=None)
-FILE_BITS: Final = 0o666  # what a client that does not choose gets, before masks
-DIRECTORY_BITS: Final = 0o777
+PERMISSION_BITS: Final = 0o777  # what a client that does not choose gets, before masks; see `_kernel_share`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +99,13 @@ async def _find_gid(share: ShareSettings, owner: Account | None, identity: Ident
 
 
 def _kernel_share(share: ShareSettings, settings: Settings, owner: Account | None, gid: int | None) -> KernelShare:
+    """Files get execute bits, which in user space they do not: without them the kernel lets nobody run a program."""
     return KernelShare(
         name=share.name,
         path=os.path.abspath(share.path),
-        file_mask=FILE_BITS & share.create_mask,
+        file_mask=PERMISSION_BITS & share.create_mask,
         forced_file_mode=share.force_mode,
-        directory_mask=DIRECTORY_BITS & share.directory_mask,
+        directory_mask=PERMISSION_BITS & share.directory_mask,
         forced_directory_mode=share.force_directory_mode,
         uid=owner.uid if owner else None,
         gid=gid,

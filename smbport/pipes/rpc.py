@@ -315,9 +315,8 @@ class Association:
         self, pdu_type: int, header: PduHeader, group: int, address: str, contexts: list[tuple[_Context, list[bytes]]]
     ) -> None:
         """[C706] 12.6.4.4"""
-        head = _Bind(
-            max_transmit_fragment=self._fragment, max_receive_fragment=self._fragment, association_group=group
-        ).pack()
+        size = max(self._fragment, _MUST_RECEIVE)  # clients refuse less, but need not be sent as much
+        head = _Bind(max_transmit_fragment=size, max_receive_fragment=size, association_group=group).pack()
         port = address.encode("ascii") + b"\0" if address else b""
         body = head + len(port).to_bytes(2, "little") + port
         body += bytes(-len(body) % 4) + _ContextCount(count=len(contexts)).pack()

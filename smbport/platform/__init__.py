@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from smbport.platform.access import AccessControl, AclEntry, AclTag, AclType
 from smbport.platform.attachments import Attributes, StreamEntry, Streams
+from smbport.platform.compression import Compression
 from smbport.platform.data import Clone, Sparse
 from smbport.platform.identity import Account, Identity
-from smbport.platform.network import Interface, Sockets, ZeroCopy
+from smbport.platform.network import Interface, ReadySet, Sockets, ZeroCopy
 from smbport.platform.range_locks import RangeLocks
 from smbport.platform.snapshots import SnapshotLayout, Snapshots, SnapshotTimes
 from smbport.platform.volumes import (
@@ -53,15 +54,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "POWERS", "AccessControl", "Account", "AclEntry", "AclTag",
-    "AclType", "Attributes", "Clone", "Directory", "Entry", "Features", "File", "FileKey", "Identity", "Interface",
-    "Kind", "Node", "Platform", "Port", "Powers", "RangeLocks", "SnapshotLayout", "SnapshotTimes", "Snapshots",
-    "Sockets", "Space", "Sparse", "Stat", "StreamEntry", "Streams", "Volume", "Watch", "WatchChange", "WatchEvent",
-    "Watcher", "ZeroCopy",
+    "AclType", "Attributes", "Clone", "Compression", "Directory", "Entry", "Features", "File", "FileKey", "Identity",
+    "Interface", "Kind", "Node", "Platform", "Port", "Powers", "RangeLocks", "ReadySet", "SnapshotLayout",
+    "SnapshotTimes", "Snapshots", "Sockets", "Space", "Sparse", "Stat", "StreamEntry", "Streams", "Volume", "Watch",
+    "WatchChange", "WatchEvent", "Watcher", "ZeroCopy",
 ]  # fmt: skip
 
 POWERS: Final = (
-    "zero_copy", "acl", "attributes", "streams", "watch", "identity", "clone", "sparse", "range_locks",
-    "snapshots", "leases", "kernel",
+    "zero_copy", "acl", "attributes", "streams", "watch", "identity", "clone", "sparse", "compression",
+    "range_locks", "snapshots", "leases", "kernel",
 )  # fmt: skip
 """Names of the optional powers, in the order in which `smbport platforms` prints them."""
 
@@ -80,6 +81,7 @@ class Platform(Protocol):
     identity: Identity | None
     clone: Clone | None
     sparse: Sparse | None
+    compression: Compression | None
     range_locks: RangeLocks | None
     snapshots: Snapshots | None
     leases: None
@@ -117,6 +119,7 @@ class Powers:
     identity: Identity | None = None
     clone: Clone | None = None
     sparse: Sparse | None = None
+    compression: Compression | None = None
     range_locks: RangeLocks | None = None
     snapshots: Snapshots | None = None
     leases: None = None

@@ -1,8 +1,9 @@
 """What is attached to a file beside its data: extended attributes and named streams."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from smbport.platform.volumes import Directory, File, Node
+from smbport.platform.volumes import Directory, Entry, File, Node
 
 __all__ = ["Attributes", "StreamEntry", "Streams"]
 
@@ -17,6 +18,15 @@ class Attributes(Protocol):
 
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
         """The value, or None if there is no such attribute."""
+
+    def lengths(
+        self, directory: Directory, entries: Sequence[Entry], *, wait: bool = False
+    ) -> list[Mapping[str, int] | None]:
+        """Of what `directory.entries` has just given, with its state: what attributes, and how long each is.
+
+        Values that this identity may not read are left out, and what has vanished has none.  None for an entry of
+        which it must be asked by opening it: a symbolic link always, any where the system knows no quicker way.
+        """
 
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
         """Make or replace.  OSError(ENOSPC) or OSError(E2BIG) if it does not fit."""

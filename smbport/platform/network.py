@@ -9,7 +9,7 @@ from smbport.platform.volumes import File
 if TYPE_CHECKING:
     from socket import socket
 
-__all__ = ["Interface", "Sockets", "ZeroCopy"]
+__all__ = ["Interface", "ReadySet", "Sockets", "ZeroCopy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,26 @@ class Interface:
     address: str  # IPv4 dotted or IPv6 text, without a scope
     speed: int  # bits per second; 0 if unknown
     rss: bool = False  # receive side scaling
+
+
+class ReadySet(Protocol):
+    """Sockets that the system watches for this process, asked about all at once."""
+
+    def fileno(self) -> int:
+        """A descriptor that the event loop can wait for: readable as long as a socket of the set is."""
+
+    def add(self, descriptor: int) -> None:
+        """Watch it.  It must be removed before it is closed."""
+
+    def remove(self, descriptor: int) -> None:
+        """Watch it no more."""
+
+    def wait(self, timeout_s: float, most: int) -> Sequence[tuple[int, int]]:
+        """At most `most` sockets that can be read without waiting, or at which the peer has hung up; each with a
+        number that says nothing.  Waits for the first, asleep, for `timeout_s` at most; 0 asks only."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
 
 
 class Sockets(Protocol):
@@ -39,6 +59,9 @@ class Sockets(Protocol):
 
     def unacknowledged(self, sock: "socket") -> int:
         """How many of the bytes that were sent the peer has not acknowledged; 0 if the system cannot tell."""
+
+    def ready_set(self) -> ReadySet | None:
+        """A new, empty set; None if the system has none whose descriptor trio could wait for."""
 
     def interfaces(self) -> Sequence[Interface]:
         """Addresses of this machine that are up, loopback excluded; [] if they cannot be found out."""

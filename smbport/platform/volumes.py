@@ -52,6 +52,7 @@ class Stat:
     change_ns: int
     birth_ns: int  # from the marks, else the file system, else the earliest of the other times
     dos_attributes: int | None  # [MS-FSCC] 2.6 bits as last stored by set_marks; None if never stored
+    compressed: bool = False  # the file system compresses what is written to it, or made in it, and lets that be chosen
 
 
 class Entry(NamedTuple):
@@ -84,6 +85,7 @@ class Features:
     holes: bool = False  # Sparse.punch gives room back, and Sparse.data_ranges knows
     reflink: bool = False  # Clone.reflink shares blocks
     streams: bool = False  # the power Streams works here
+    compression: bool = False  # the power Compression works here
     max_name_bytes: int = 255
     serial: int = 0  # 64 bits that stay the same as long as the volume does
 

@@ -5,7 +5,7 @@ call that touches one may wait.  Ports that know more override single methods.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from errno import EACCES, EAGAIN, EDQUOT, ENOENT, ENOSPC, EOPNOTSUPP
@@ -216,7 +216,7 @@ class PosixFile(PosixNode):
 class PosixDirectory(PosixNode):
     """An open directory, and how far it has been listed."""
 
-    __slots__ = ("_at_end", "_path", "_scan")
+    __slots__ = ("_at_end", "_path", "_scan", "links")
     is_directory: Literal[True] = True
 
     def __init__(self, fd: int, home: Home, path: str) -> None:
@@ -224,6 +224,7 @@ class PosixDirectory(PosixNode):
         self._path = path
         self._scan: os._ScandirIterator[str] | None = None
         self._at_end = False
+        self.links: Collection[str] = ()  # names that are symbolic links, of the entries last given with their state
 
     @property
     def path(self) -> str:
@@ -254,6 +255,7 @@ class PosixDirectory(PosixNode):
     def _follow_links(self, names: list[str], found: list[Stat | None]) -> None:
         """Put the target's state in the place of each link's, if there is one inside the volume."""
         links = [i for i, state in enumerate(found) if state is not None and state.kind == Kind.SYMLINK]
+        self.links = {names[i] for i in links}
         if not links:
             return
         with suppress(OSError):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from errno import EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from typing import Final
 
-from smbport.platform import Interface
+from smbport.platform import Interface, ReadySet
 
 __all__ = ["FIRST_INHERITED", "PosixSockets", "no_interfaces"]
 
@@ -36,17 +36,23 @@ def no_count(sock: socket.socket) -> int:
     return 0
 
 
+def no_ready_set() -> None:
+    """For systems without one."""
+
+
 class PosixSockets:
     """Sockets of the operating system."""
 
-    __slots__ = ("_interfaces", "_unacknowledged")
+    __slots__ = ("_interfaces", "_new_ready_set", "_unacknowledged")
 
     def __init__(
         self,
         interfaces: Callable[[], Sequence[Interface]] = no_interfaces,
         unacknowledged: Callable[[socket.socket], int] = no_count,
+        new_ready_set: Callable[[], ReadySet | None] = no_ready_set,
     ) -> None:
         self._interfaces = interfaces
+        self._new_ready_set = new_ready_set
         self._unacknowledged = unacknowledged
 
     def listen(self, host: str | None, port: int) -> Sequence[socket.socket]:
@@ -82,6 +88,9 @@ class PosixSockets:
 
     def unacknowledged(self, sock: socket.socket) -> int:
         return self._unacknowledged(sock)
+
+    def ready_set(self) -> ReadySet | None:
+        return self._new_ready_set()
 
     def interfaces(self) -> Sequence[Interface]:
         return self._interfaces()

@@ -21,7 +21,7 @@ from smbport.platform import Directory, File, FileKey, Kind, Node, Stat, StreamE
 from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.walk import error
 
-__all__ = ["AttributeStreams", "StreamFile", "Values"]
+__all__ = ["END", "MARK", "TYPE", "AttributeStreams", "Content", "StreamFile", "Values", "token_of"]
 
 TYPE: Final = ":$DATA"
 MARK: Final = b"smbport-stream:"
@@ -73,7 +73,7 @@ class AttributeStreams:
             name = name_of(attribute)
             if name:
                 with suppress(FileNotFoundError):  # removed meanwhile, or it leads nowhere
-                    size, allocated = Content(self._values, posix.stat().key, name).measure(posix)
+                    size, allocated = self.new_content(posix, name).measure(posix)
                     found.append(StreamEntry(name, size, allocated))
         return found
 
@@ -106,6 +106,10 @@ class AttributeStreams:
                 del self._open[content.key, old]
                 self._open[content.key, new] = content
 
+    def new_content(self, node: PosixNode, name: str) -> "Content":
+        """What keeps a stream of this file."""
+        return Content(self._values, node.stat().key, name)
+
     @contextmanager
     def _using(self, node: PosixNode, name: str) -> "Iterator[Content]":
         """The content of that name, the same for all who use it at a time."""
@@ -113,7 +117,7 @@ class AttributeStreams:
         with self._lock:
             content = self._open.get((key, name))
             if content is None:
-                content = self._open[key, name] = Content(self._values, key, name)
+                content = self._open[key, name] = self.new_content(node, name)
             content.users += 1
         try:
             yield content
@@ -314,7 +318,7 @@ class Content:
         """Put the data into the side store; if that cannot be done, all stays as it is, and `reason` is why."""
         store, inode = node.home.side, self.key.inode
         try:
-            token, fd = store.create(inode)
+            token, fd = store.create_for(node.where()[0], inode)
         except OSError:
             raise error(ENOSPC) from reason
         side = node.home.adopt(fd)

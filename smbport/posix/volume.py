@@ -26,7 +26,7 @@ from errno import (
 from hashlib import blake2b
 from itertools import islice
 from stat import S_IFSOCK, S_IMODE, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
-from typing import Final
+from typing import ClassVar, Final, TypeVar
 
 from smbport.platform import (
     ACCESS_NONE,
@@ -64,6 +64,7 @@ NO_SECOND_NAME: Final = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EMLINK))
 """What link() fails with where a file cannot have another name, as on FAT, or where this one has too many."""
 
 NAMES_TO_TRY: Final = 100  # guessed: few directories have no letter in the first hundred names
+AnyNode = TypeVar("AnyNode", bound=PosixNode)
 EFFECTIVE_IDS: Final = os.access in os.supports_effective_ids
 MAKES_SPECIAL: Final = {os.mkfifo, os.mknod} <= os.supports_dir_fd
 
@@ -72,6 +73,11 @@ class PosixVolume:
     """A directory tree of the host."""
 
     __slots__ = ("features", "rights", "root", "side", "umask", "walker")
+    # Of what kinds the handles are.
+    file: ClassVar[type[PosixFile]] = PosixFile
+    directory: ClassVar[type[PosixDirectory]] = PosixDirectory
+    named_file: ClassVar[type[NamedFile]] = NamedFile
+    named_directory: ClassVar[type[NamedDirectory]] = NamedDirectory
 
     def __init__(self, root: Root, features: Features, umask: int) -> None:
         self.root = root
@@ -84,6 +90,10 @@ class PosixVolume:
 
     def acting_as(self, account: Account) -> Volume:
         raise error(ENOTSUP)  # credentials belong to the whole process
+
+    def keep(self, node: AnyNode, parent: int, name: bytes, path: str, *, is_new: bool = False) -> AnyNode:
+        """A new handle of what is `name` in the directory `parent`.  A port may add to it; this one has no more."""
+        return node
 
     # What open files ask for
 
@@ -121,10 +131,11 @@ class PosixVolume:
             parent, name, found = self._look(check_path(path), follow=follow)
             try:
                 if S_ISDIR(found.st_mode):
-                    return self._open_directory(parent, name, found, path, access)
+                    return self.keep(self._open_directory(parent, name, found, path, access), parent, name, path)
                 if access == ACCESS_NONE:
-                    return self._open_without_access(parent, name, found)
-                return PosixFile(open_regular(parent, name, found, OPEN_FLAGS[access]), self)
+                    return self.keep(self._open_without_access(parent, name, found), parent, name, path)
+                file = self.file(open_regular(parent, name, found, OPEN_FLAGS[access]), self)
+                return self.keep(file, parent, name, path)
             finally:
                 os.close(parent)
 
@@ -142,21 +153,23 @@ class PosixVolume:
             os.close(parent)  # it was no link a moment ago
         raise error(ELOOP)
 
-    def _open_directory(self, parent: int, name: bytes, found: os.stat_result, path: str, access: int) -> Directory:
+    def _open_directory(
+        self, parent: int, name: bytes, found: os.stat_result, path: str, access: int
+    ) -> PosixDirectory:
         try:
-            return PosixDirectory(os.open(name, LIST | NO_LINK, dir_fd=parent), self, path)
+            return self.directory(os.open(name, LIST | NO_LINK, dir_fd=parent), self, path)
         except PermissionError:
             if access & ACCESS_READ:
                 raise
-            return NamedDirectory(os.dup(parent), name, make_stat(found), self, path)
+            return self.named_directory(os.dup(parent), name, make_stat(found), self, path)
 
-    def _open_without_access(self, parent: int, name: bytes, found: os.stat_result) -> File:
+    def _open_without_access(self, parent: int, name: bytes, found: os.stat_result) -> PosixFile:
         """A descriptor of a regular file even so, if it can be had: it stays good when the name goes."""
         if S_ISREG(found.st_mode):
             for access in (ACCESS_READ, ACCESS_WRITE):
                 with suppress(PermissionError):
-                    return PosixFile(open_regular(parent, name, found, OPEN_FLAGS[access]), self)
-        return NamedFile(os.dup(parent), name, make_stat(found), self)
+                    return self.file(open_regular(parent, name, found, OPEN_FLAGS[access]), self)
+        return self.named_file(os.dup(parent), name, make_stat(found), self)
 
     # Changing names
 
@@ -169,9 +182,9 @@ class PosixVolume:
             try:
                 fd = os.open(name, CREATE_FLAGS[access] | NO_LINK, mode, dir_fd=parent)
                 self.complete_mode(fd, mode)
+                return self.keep(self.file(fd, self), parent, name, path, is_new=True)
             finally:
                 os.close(parent)
-        return PosixFile(fd, self)
 
     def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
         check_wait(wait)
@@ -184,9 +197,10 @@ class PosixVolume:
                 with suppress(PermissionError):
                     fd = os.open(name, LIST | NO_LINK, dir_fd=parent)
                     self.complete_mode(fd, mode)
-                    return PosixDirectory(fd, self, path)
+                    return self.keep(self.directory(fd, self, path), parent, name, path, is_new=True)
                 made = make_stat(os.stat(name, dir_fd=parent, follow_symlinks=False))
-                return NamedDirectory(os.dup(parent), name, made, self, path)
+                named = self.named_directory(os.dup(parent), name, made, self, path)
+                return self.keep(named, parent, name, path, is_new=True)
             finally:
                 os.close(parent)
 

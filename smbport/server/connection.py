@@ -10,10 +10,12 @@ import trio
 
 from smbport.commands.call import Chain
 from smbport.commands.close import delete_name
+from smbport.commands.compression import CompressedFrame
 from smbport.commands.dispatch import accept, answer_chain, pack_interim, pack_replies
 from smbport.commands.negotiate import answer_smb1
 from smbport.commands.steps import Step
 from smbport.server.drive import Handler, Wait, begin, finish
+from smbport.server.readiness import Readiness
 from smbport.server.transport import BufferPool, Receiver, Sender
 from smbport.state.connection import Connection, Running
 from smbport.state.open import FileOpen
@@ -50,8 +52,9 @@ class ClientConnection:
     """Joins a socket to the protocol."""
 
     def __init__(
-        self, server: Server, sock: socket.socket, address: str, pool: BufferPool, threads: trio.CapacityLimiter
-    ) -> None:
+        self, server: Server, sock: socket.socket, address: str, pool: BufferPool, threads: trio.CapacityLimiter,
+        readiness: Readiness,
+    ) -> None:  # fmt: skip
         self.state = Connection(server, address)
         self.state.send = self._notify
         self.server = server
@@ -59,6 +62,7 @@ class ClientConnection:
         self.started = self.last_logged_on = self.last_received
         self._socket = sock
         self._threads = threads
+        self._readiness = readiness
         self._receiver = Receiver(sock, pool)
         self._sender = Sender(sock, server, self._start, self.end)
         # Shielded: who cancels the server must not cut off answers that are on their way; `stop` ends it in order.
@@ -71,6 +75,10 @@ class ClientConnection:
         self._unasked: deque[tuple[Sequence[Buffer], Callable[[], None] | None]] = deque()
         self._change = trio.lowlevel.ParkingLot()  # for those who look at these numbers
         self._reason = ""
+        self._failure: Exception | None = None  # of the last turn
+        self._at_end = False  # of what the client sends
+        self._compressed: CompressedFrame | None = None  # to be expanded before anything else is answered
+        self._answering = False
 
     async def run(self) -> None:
         """Serve until the client goes, breaks the protocol, or `end` or `stop` is called; then release everything.
@@ -120,24 +128,75 @@ class ClientConnection:
     # Receiving --------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        limit = self.server.settings.limits.queued_bytes
-        while await self._receiver.receive():
-            self.last_received = trio.current_time()
-            await self._answer_received()
-            self._sender.flush()
-            await self._sender.wait_for_space(limit)
+        """Have requests answered as they come; wait here for what must be waited for."""
+        while True:
+            await self._readiness.attend(self._socket.fileno(), self._on_readable)
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure
+            if self._at_end:
+                return
+            await self._make_way()
+            while not self._answer_received():
+                await self._make_way()
 
-    async def _answer_received(self) -> None:
-        """Everything that is there.  A function of its own: an idle connection must not keep its last frame."""
-        sender, limits = self._sender, self.server.settings.limits
+    def _on_readable(self) -> bool:
+        """Receive and answer; False if `_serve` has to go on.  It runs in a task that serves all connections."""
+        try:
+            return self._take_turn()
+        except Exception as failure:  # noqa: BLE001 - it belongs to this connection: `_serve` raises it
+            self._failure = failure
+            return False
+
+    def _take_turn(self) -> bool:
+        receiver = self._receiver
+        while True:
+            try:
+                if not receiver.receive():
+                    self._at_end = True
+                    return False
+            except BlockingIOError:
+                receiver.rest()
+                return True
+            self.last_received = trio.current_time()
+            if not self._answer_received():
+                return False
+            if not receiver.rest_is_due:
+                receiver.rest()
+                return True
+
+    def _answer_received(self) -> bool:
+        """Everything that is there; False if something must be waited for first."""
+        sender = self._sender
         for frame in self._receiver.frames(self._frame_limit()):
-            self._on_frame(frame)
+            self._compressed = self._on_frame(frame)
             if sender.wants_flush:
                 sender.flush()
-                await sender.wait_for_space(limits.queued_bytes)
-            while self._running >= limits.running_requests or self._running_bytes > limits.queued_bytes:
-                sender.flush()
-                await self._change.park()
+            if self._compressed is not None or self._is_congested():
+                break
+        else:
+            sender.flush()
+            return not self._is_congested()
+        return False
+
+    def _is_congested(self) -> bool:
+        limits = self.server.settings.limits
+        return (
+            self._sender.queued_bytes > limits.queued_bytes
+            or self._running >= limits.running_requests
+            or self._running_bytes > limits.queued_bytes
+        )
+
+    async def _make_way(self) -> None:
+        """Wait until more can be answered."""
+        compressed, self._compressed = self._compressed, None
+        if compressed is not None:
+            await self._expand(compressed)
+        limits = self.server.settings.limits
+        self._sender.flush()
+        await self._sender.wait_for_space(limits.queued_bytes)
+        while self._running >= limits.running_requests or self._running_bytes > limits.queued_bytes:
+            await self._change.park()
 
     async def _wind_up(self) -> None:
         """No more requests come: what waits is cancelled, what runs ends by itself, and the answers go out."""
@@ -152,15 +211,24 @@ class ClientConnection:
             return self.server.settings.limits.frame_before_session
         return max(state.max_write, state.max_transact) + FRAME_OVERHEAD
 
-    def _on_frame(self, frame: memoryview) -> None:
-        """Answer one frame, or start a task for it if it must wait."""
+    async def _expand(self, compressed: CompressedFrame) -> None:
+        """Answer a frame that takes long to expand.  Meanwhile no other is taken, so that none overtakes it."""
+        self._sender.flush()
+        frame = await trio.to_thread.run_sync(compressed.expand, limiter=self._threads)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._on_frame(frame, compressed.chain)
+
+    def _on_frame(self, frame: memoryview, chain: Chain | None = None) -> CompressedFrame | None:
+        """Answer one frame, or start a task for it if it must wait; or give it back if it is to be expanded first."""
+        self._answering = True
         try:
             if bytes(frame[:4]) == SMB1_MAGIC:
                 self._sender.queue([*answer_smb1(self.state, frame)])
-                return
-            chain = accept(self.state, frame)
-            if chain is None:
-                return
+                return None
+            accepted = accept(self.state, frame, chain)
+            if not isinstance(accepted, Chain):
+                return accepted
+            chain = accepted
             handler = answer_chain(chain)
             step = begin(handler)
             if step is None:
@@ -171,6 +239,9 @@ class ClientConnection:
             raise
         except Exception as bug:  # noqa: BLE001 - the one place: a bug costs this connection, never the server
             raise self._on_bug(bug, frame) from None
+        finally:
+            self._answering = False
+        return None
 
     def _queue_replies(self, chain: Chain) -> None:
         self._sender.queue(pack_replies(chain))
@@ -186,6 +257,8 @@ class ClientConnection:
         to that goes first.
         """
         self._unasked.append((parts, lost))
+        if self._answering:
+            return
         task = trio.lowlevel.current_task()
         if task is not self._requests.parent_task and task.parent_nursery is not self._requests:
             self._send_unasked()

@@ -4,13 +4,16 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 import trio
 
 from smbport.server.connection import ClientConnection
+from smbport.server.readiness import new_readiness
 from smbport.server.transport import BufferPool
 from smbport.server.watching import keep_watch
 from smbport.state.connection import network_of
+from smbport.state.hosts import admits
 from smbport.state.server import Server
 
 __all__ = ["Listener"]
@@ -33,25 +36,28 @@ class Listener:
         self._strangers: set[ClientConnection] = set()  # nobody was logged on there when we last looked
         self._pool = BufferPool()
         self._threads = trio.CapacityLimiter(THREADS)
+        self._readiness = new_readiness(server.platform.sockets, self._threads)
 
     async def serve(
         self, sockets: Sequence[socket.socket], task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Serve until cancelled; then stop in order: no new requests, answers out, files closed."""
-        async with trio.open_nursery() as clients:
-            try:
-                async with trio.open_nursery() as acceptors:
+        with closing(self._readiness):
+            async with trio.open_nursery() as clients:
+                try:
+                    async with trio.open_nursery() as acceptors:
+                        for sock in sockets:
+                            sock.setblocking(False)
+                            acceptors.start_soon(self._accept, sock, clients)
+                        acceptors.start_soon(self._readiness.run)
+                        acceptors.start_soon(self._watch_time)
+                        acceptors.start_soon(keep_watch, self.server, self._threads)
+                        task_status.started()
+                finally:
                     for sock in sockets:
-                        sock.setblocking(False)
-                        acceptors.start_soon(self._accept, sock, clients)
-                    acceptors.start_soon(self._watch_time)
-                    acceptors.start_soon(keep_watch, self.server, self._threads)
-                    task_status.started()
-            finally:
-                for sock in sockets:
-                    sock.close()
-                for connection in self.connections:
-                    connection.stop(GRACE_S)
+                        sock.close()
+                    for connection in self.connections:
+                        connection.stop(GRACE_S)
 
     async def _accept(self, listening: socket.socket, clients: trio.Nursery) -> None:
         complained = False
@@ -89,15 +95,18 @@ class Listener:
             log.info("connection from %s lost: %s", address, error.strerror)
             sock.close()
             return None
-        connection = ClientConnection(self.server, sock, address, self._pool, self._threads)
+        connection = ClientConnection(self.server, sock, address, self._pool, self._threads, self._readiness)
         self.connections.add(connection)
         self._strangers.add(connection)
         self._by_address[connection.state.network] += 1
         return connection
 
     def _refusal(self, address: str) -> str:
-        """Why one more connection of this address is too much; "" if it is not."""
-        limits, network = self.server.settings.limits, network_of(address)
+        """Why this address, or one more connection of it, is not welcome; "" if it is."""
+        settings, network = self.server.settings, network_of(address)
+        limits = settings.limits
+        if not admits(address, settings.hosts_allow, settings.hosts_deny):
+            return "server.hosts_allow and server.hosts_deny do not admit it"
         if len(self.connections) >= limits.connections:
             return f"limits.connections is {limits.connections}"
         if self._by_address[network] >= limits.connections_per_address:

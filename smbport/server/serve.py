@@ -58,7 +58,8 @@ async def serve(
     with passwords, or a database.  `platform` is a Platform, the name of one, or None for this system's own.
     `listen` holds (host, port) pairs; host None is every address, port 0 a free one.
 
-    Raises OSError if a share or an address cannot be had, registry.PlatformError if there is no such platform.
+    Raises OSError if a share or an address cannot be had, registry.PlatformError if there is no such platform,
+    ConfigError if a keytab cannot be used.
     """
     settings = settings or Settings()
     given = shares if isinstance(shares, Sequence) else [_share(name, path) for name, path in shares.items()]

@@ -73,25 +73,25 @@ class Receiver:
         self._missing = 0  # bytes of a large frame that are still to come
         self._last_size = 0  # of the last frame with its prefix
 
-    async def receive(self) -> bool:
-        """Wait for bytes and take what is there.  False at the end of the stream."""
+    def receive(self) -> bool:
+        """Take what is there.  False at the end of the stream; raises BlockingIOError if nothing is there."""
+        if self._buffer is None:
+            self._replace(self._last_size)
+        count = self._socket.recv_into(self._view[self._end : self._stop()])
+        self._end += count
+        if self._missing:
+            self._missing -= count
+        return count > 0
+
+    @property
+    def rest_is_due(self) -> bool:
+        """Whether the rest of a large frame is probably there already."""
+        return self._missing > 0
+
+    def rest(self) -> None:
+        """Hold no buffer while nothing is expected."""
         if self._begin == self._end:
             self.release()
-        wait = not self._missing  # the rest of a large frame is probably there already
-        while True:
-            if wait:
-                await trio.lowlevel.wait_readable(self._socket.fileno())
-            if self._buffer is None:
-                self._replace(self._last_size)
-            try:
-                count = self._socket.recv_into(self._view[self._end : self._stop()])
-            except BlockingIOError:
-                wait = True
-                continue
-            self._end += count
-            if self._missing:
-                self._missing -= count
-            return count > 0
 
     def frames(self, limit: int) -> Iterator[memoryview]:
         """The complete frames received.  Raises Disconnect for one that is no SMB or longer than `limit` bytes.
@@ -125,7 +125,7 @@ class Receiver:
         self._end = len(rest)
 
     def release(self) -> None:
-        """Give the empty buffer back while nothing is expected."""
+        """Give the buffer back, whatever is in it."""
         if self._buffer is not None:
             self._view = memoryview(b"")
             self._pool.give_back(self._buffer)

@@ -258,7 +258,9 @@ class DirectoryCursor:
     A directory handle is used by one request at a time: a second one waits until `release`.
     """
 
-    __slots__ = ("busy", "ended", "literal", "mac_attributes", "names_only", "pattern", "rest", "started", "waiters")
+    __slots__ = (
+        "busy", "ea_sizes", "ended", "literal", "mac_attributes", "names_only", "pattern", "rest", "started", "waiters",
+    )  # fmt: skip
 
     def __init__(self, pattern: Pattern, literal: str | None) -> None:
         self.busy = False
@@ -271,6 +273,7 @@ class DirectoryCursor:
         self.literal = literal  # the one name on disk that can match, if the pattern is a name
         self.rest: list[Entry] = []  # read from the platform, not yet sent
         self.mac_attributes: dict[str, MacAttributes] = {}  # of those that have any, if macOS lists them
+        self.ea_sizes: dict[str, int] | None = {}  # of those that have any; None: not looked at
         self.names_only = False  # they were read without their state
         self.started = False  # "." and ".." were offered
         self.ended = False  # the platform has no more

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from errno import ENOTSUP, EPERM
 from typing import Protocol
 
-from smbport.platform import Platform
+from smbport.platform import Account, Platform
 from smbport.security.auth import Authenticator
 from smbport.state.app_instances import AppInstances
 from smbport.state.breaks import break_caches
@@ -53,8 +53,8 @@ class Server:
     """Owner of all state.  One per `serve` call; nothing is kept in modules."""
 
     __slots__ = (
-        "app_instances", "authenticator", "bugs", "doomed", "durable", "files", "handle_store", "ipc", "leases",
-        "lookout", "next_async_id", "next_volatile_id", "open_count", "platform", "runtime", "sessions",
+        "accounts", "app_instances", "authenticator", "bugs", "doomed", "durable", "files", "handle_store", "ipc",
+        "leases", "lookout", "next_async_id", "next_volatile_id", "open_count", "platform", "runtime", "sessions",
         "settings", "shares", "start_ns", "throttle", "unsaved",
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ class Server:
         self.authenticator = authenticator
         self.runtime = runtime
         self.throttle = LogonThrottle(settings.limits.failed_logons_pending_per_address)
+        self.accounts: dict[str, tuple[int, Account]] = {}  # of those who have logged on, and when it was found
         self.start_ns = runtime.now_ns()
         self.sessions: dict[int, Session] = {}
         self.files = SharedFiles()

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from smbport.platform import SnapshotTimes
 from smbport.state.dfs import DfsLink
+from smbport.state.hosts import Network
 from smbport.wire.constants import Cipher, Dialect, SigningAlgorithm
 
 __all__ = ["ALL_DIALECTS", "Limits", "Settings", "ShareSettings"]
@@ -80,6 +81,8 @@ class ShareSettings:
     run_as: str = "client"  # "client": the user's system account; "server": this process; else an account name
     valid_users: tuple[str, ...] = ()  # () is every user; compared without case
     write_users: tuple[str, ...] = ()  # these may write although `read_only`
+    hosts_allow: tuple[Network, ...] = ()  # () is everywhere
+    hosts_deny: tuple[Network, ...] = ()  # stronger than `hosts_allow`
     create_mask: int = 0o755  # new files get 0o666 (0o777 for directories) & mask | force mode
     force_mode: int = 0
     directory_mask: int = 0o755
@@ -96,8 +99,10 @@ class ShareSettings:
     local_locks: bool = False  # byte ranges that clients lock are locked for local programs too, and theirs count
     case_sensitive: bool = False  # names that differ in case only are different names for clients
     short_names: bool = False  # files also have names of the form 8.3
+    list_ea_sizes: bool = False  # listings tell EaSize; takes a system call for each entry
     compression: bool = False  # data goes compressed to clients that can; takes much time of a processor
     macos: bool = False  # Apple's extensions: Finder info in listings, resource forks, copies of whole files
+    macos_modes: bool = True  # to these clients also modes, in access control lists, where the system decides
     time_machine: bool = False  # macOS may back up to it
     time_machine_size: int = 0  # bytes that clients are told they may take in all; 0: as much as there is
     posix_extensions: bool = True  # 3.1.1's for Linux, where the system decides: with acl "nt" never
@@ -128,12 +133,17 @@ class Settings:
     oplocks: bool = True  # one handle may cache a file; 3.x only where it is offered leases as well
     leases: bool = True  # so may all handles of a client together, from 2.1 on, and directories from 3.0 on
     multichannel: bool = True  # several connections may share a session
+    hosts_allow: tuple[Network, ...] = ()  # from where clients may connect; () is everywhere
+    hosts_deny: tuple[Network, ...] = ()  # stronger than `hosts_allow`
     anonymous: Literal["off", "ipc-only"] = "off"
     administrators: tuple[str, ...] = ()  # users with the privileges of Windows' administrators
     guest_account: str | None = None  # the system account (or "server") that guests act as; None: no guests
     guest_on_bad_user: bool = False  # an unknown user name becomes a guest; a wrong password never does
     target_name: Literal["ignored", "checked", "required"] = "ignored"  # the server that a logon was signed for
     aliases: tuple[str, ...] = ()  # names and addresses of this server, besides `server_name`, for `target_name`
+    kerberos_keytab: str | None = None  # the file with the server's keys; None: no Kerberos
+    kerberos_principal: str | None = None  # whose keys in it count; None: those of every cifs/HOST
+    kerberos_realms: tuple[str, ...] = ()  # whose users are this server's users; () is the realm of its key
     handle_store: str | None = None  # the file that remembers persistent opens; continuous_availability needs it
     shares: tuple[ShareSettings, ...] = ()
     limits: Limits = field(default_factory=Limits)

@@ -31,6 +31,7 @@ PARTS: Final = {
     "watch": "Watch",
     "clone": "Clone",
     "sparse": "Sparse",
+    "compression": "Compression",
     "range_locks": "RangeLocks",
     "snapshots": "Snapshots",
 }

@@ -14,6 +14,7 @@ from itertools import count
 
 from smbport.commands.call import Chain, FileRange
 from smbport.commands.close import delete_name
+from smbport.commands.compression import CompressedFrame
 from smbport.commands.dispatch import accept, answer_chain, pack_interim, pack_replies
 from smbport.commands.negotiate import answer_smb1
 from smbport.commands.steps import Blocking, Manner, Step, Waiting
@@ -115,7 +116,9 @@ class DirectConnection:
             self._send([*answer_smb1(self.state, view)])
         else:
             chain = accept(self.state, view)
-            if chain is not None:
+            if isinstance(chain, CompressedFrame):
+                chain = accept(self.state, chain.expand(), chain.chain)
+            if isinstance(chain, Chain):
                 handler = answer_chain(chain)
                 self._run(chain, handler, begin(handler))
         return self.resume()

@@ -5,11 +5,11 @@ times, owner and marks.  A handle that was closed answers EBADF.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from smbport.platform import ACCESS_READ, ACCESS_WRITE, Account, Entry, File, Node, Stat, WatchChange
+from smbport.platform import ACCESS_READ, ACCESS_WRITE, Account, Directory, Entry, File, Node, Stat, WatchChange
 from smbport.testing.inodes import (
     MAY_READ,
     MAY_SEARCH,
@@ -17,6 +17,7 @@ from smbport.testing.inodes import (
     DirectoryInode,
     FileInode,
     Inode,
+    LinkInode,
     Tree,
     check_may,
     check_owner,
@@ -25,7 +26,7 @@ from smbport.testing.inodes import (
 )
 from smbport.testing.pages import MAX_SIZE, Pages
 
-__all__ = ["MemoryDirectory", "MemoryFile", "MemoryNode", "own_file", "own_node"]
+__all__ = ["MemoryDirectory", "MemoryFile", "MemoryNode", "own_directory", "own_file", "own_node"]
 
 
 class MemoryNode:
@@ -48,16 +49,16 @@ class MemoryNode:
             return self._opened().stat()
 
     def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
-        with self._changing_as_owner() as inode:
+        with self.changing_as_owner() as inode:
             inode.access_ns = inode.access_ns if access_ns is None else access_ns
             inode.write_ns = inode.write_ns if write_ns is None else write_ns
 
     def set_mode(self, mode: int, *, wait: bool = False) -> None:
-        with self._changing_as_owner() as inode:
+        with self.changing_as_owner() as inode:
             inode.mode = mode & 0o7777
 
     def set_owner(self, uid: int | None, gid: int | None, *, wait: bool = False) -> None:
-        with self._changing_as_owner() as inode:
+        with self.changing_as_owner() as inode:
             who = self.who
             if who.uid != 0 and (uid not in (None, who.uid) or gid not in (None, inode.gid, who.gid, *who.groups)):
                 raise failure(errno.EPERM)
@@ -65,7 +66,7 @@ class MemoryNode:
             inode.gid = inode.gid if gid is None else gid
 
     def set_marks(self, dos_attributes: int | None, birth_ns: int | None, *, wait: bool = False) -> None:
-        with self._changing_as_owner() as inode:
+        with self.changing_as_owner() as inode:
             inode.dos_attributes = inode.dos_attributes if dos_attributes is None else dos_attributes
             inode.birth_ns = inode.birth_ns if birth_ns is None else birth_ns
 
@@ -108,7 +109,7 @@ class MemoryNode:
             yield self._opened().descriptors
 
     @contextmanager
-    def _changing_as_owner(self) -> Iterator[Inode]:
+    def changing_as_owner(self) -> Iterator[Inode]:
         with self.tree.lock:
             inode = self._opened()
             check_owner(self.who, inode)
@@ -242,6 +243,19 @@ class MemoryDirectory(MemoryNode):
             self._names = None
             self._position = 0
 
+    def attribute_lengths(self, names: Sequence[str]) -> list[Mapping[str, int] | None]:
+        """For the power `attributes`."""
+        with self.tree.lock:
+            self._opened()
+            return [self._attribute_lengths(self._directory.children.get(name)) for name in names]
+
+    def _attribute_lengths(self, inode: Inode | None) -> Mapping[str, int] | None:
+        if isinstance(inode, LinkInode):
+            return None
+        if inode is None or not may(self.who, self._directory, MAY_SEARCH) or not may(self.who, inode, MAY_READ):
+            return {}
+        return {name: len(value) for name, value in inode.attributes.items()}
+
     def _stat_entry(self, name: str) -> Stat | None:
         inode = self._directory.children.get(name)
         return None if inode is None else self.tree.follow(self.who, self._directory, inode).stat()
@@ -252,6 +266,13 @@ def own_node(node: Node) -> MemoryNode:
     if not isinstance(node, MemoryNode):
         raise failure(errno.EXDEV)
     return node
+
+
+def own_directory(directory: Directory) -> MemoryDirectory:
+    """The directory as one of ours; OSError(EXDEV) if another platform opened it."""
+    if not isinstance(directory, MemoryDirectory):
+        raise failure(errno.EXDEV)
+    return directory
 
 
 def own_file(file: File) -> MemoryFile:

@@ -38,8 +38,8 @@ class Inode:
     """What a name stands for."""
 
     __slots__ = (
-        "access_ns", "attributes", "birth_ns", "change_ns", "descriptors", "dos_attributes", "gid", "handles", "key",
-        "links", "mode", "streams", "uid", "write_ns",
+        "access_ns", "attributes", "birth_ns", "change_ns", "compressed", "descriptors", "dos_attributes", "gid",
+        "handles", "key", "links", "mode", "streams", "uid", "write_ns",
     )  # fmt: skip
 
     kind: int
@@ -51,6 +51,7 @@ class Inode:
         self.gid = gid
         self.access_ns = self.write_ns = self.change_ns = self.birth_ns = now_ns
         self.dos_attributes: int | None = None
+        self.compressed = False
         self.attributes: dict[str, bytes] = {}
         self.descriptors: dict[str, bytes] = {}  # where clients do not see them
         self.streams: dict[str, FileInode] = {}  # by name
@@ -80,6 +81,7 @@ class Inode:
             change_ns=self.change_ns,
             birth_ns=self.birth_ns,
             dos_attributes=self.dos_attributes,
+            compressed=self.compressed,
         )
 
     def release(self) -> None:
@@ -183,6 +185,7 @@ class Tree:
     def add_file(self, who: Account, path: str, mode: int) -> FileInode:
         directory, name = self._free_place(who, path)
         inode = FileInode(self._next_key(), mode, who.uid, _group_in(directory, who), self.clock(), Pages(self.room))
+        inode.compressed = directory.compressed
         self._enter(directory, name, inode, inode.birth_ns)
         self.watch.entered(directory, name, inode)
         return inode
@@ -191,6 +194,7 @@ class Tree:
         directory, name = self._free_place(who, path)
         mode |= directory.mode & SETGID
         inode = DirectoryInode(self._next_key(), mode, who.uid, _group_in(directory, who), self.clock(), directory)
+        inode.compressed = directory.compressed
         self._enter(directory, name, inode, inode.birth_ns)
         self.watch.entered(directory, name, inode)
         return inode

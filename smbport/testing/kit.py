@@ -18,6 +18,7 @@ from smbport.platform import Platform
 from smbport.testing.exam.acls import check_acl
 from smbport.testing.exam.bench import ExamFailed, NotExamined
 from smbport.testing.exam.blocking import check_blocking, check_threads
+from smbport.testing.exam.compression import check_compression
 from smbport.testing.exam.containment import check_containment, check_links
 from smbport.testing.exam.honesty import check_honesty, check_sockets
 from smbport.testing.exam.names import check_names, check_removing, check_renaming
@@ -37,10 +38,10 @@ from smbport.testing.exam.watching import check_watch
 
 __all__ = [
     "CHECKS", "Check", "ExamFailed", "Finding", "NotExamined", "Report", "check_acl", "check_attributes",
-    "check_blocking", "check_clone", "check_containment", "check_directories", "check_files", "check_honesty",
-    "check_identity", "check_links", "check_names", "check_range_locks", "check_read_only", "check_removing",
-    "check_renaming", "check_snapshots", "check_sockets", "check_sparse", "check_streams", "check_threads",
-    "check_times", "check_volume", "check_watch", "check_zero_copy", "examine",
+    "check_blocking", "check_clone", "check_compression", "check_containment", "check_directories", "check_files",
+    "check_honesty", "check_identity", "check_links", "check_names", "check_range_locks", "check_read_only",
+    "check_removing", "check_renaming", "check_snapshots", "check_sockets", "check_sparse", "check_streams",
+    "check_threads", "check_times", "check_volume", "check_watch", "check_zero_copy", "examine",
 ]  # fmt: skip
 
 Outcome = Literal["passed", "failed", "absent"]
@@ -69,6 +70,7 @@ CHECKS: Final[dict[str, Check]] = {
     "identity": check_identity,
     "clone": check_clone,
     "sparse": check_sparse,
+    "compression": check_compression,
     "range_locks": check_range_locks,
     "snapshots": check_snapshots,
 }

@@ -3,7 +3,8 @@
 `MemoryPlatform().open_volume(name)` makes the volume `name` on first use, so `smbport serve --share
 data=anything --platform memory` works.  It is a POSIX system in small: inodes with link counts, symbolic links,
 files that live on while open, permission bits, owners, holes.  Extended attributes, named streams, snapshots, cloning,
-holes and a watch are there; acting as other accounts is if a table of accounts was given.  Sockets are real ones.
+holes, compression and a watch are there; acting as other accounts is if a table of accounts was given.  Sockets are
+real ones.
 
 Same calls, same results: inode numbers are counted, and so is the time, by a clock that moves 100 ns with each
 reading.  Every call does its work at once; none ever raises BlockingIOError.  All is lost with the object.
@@ -25,6 +26,7 @@ from smbport.platform import (
     Account,
     AclEntry,
     Directory,
+    Entry,
     Features,
     File,
     FileKey,
@@ -37,7 +39,8 @@ from smbport.platform import (
     Stat,
 )
 from smbport.posix.sockets import PosixSockets
-from smbport.testing.handles import MemoryDirectory, MemoryFile, own_file, own_node
+from smbport.testing.compression import MemoryCompression
+from smbport.testing.handles import MemoryDirectory, MemoryFile, own_directory, own_file, own_node
 from smbport.testing.inodes import (
     MAX_NAME_BYTES,
     MAY_READ,
@@ -88,6 +91,7 @@ class MemoryVolume:
             holes=True,
             reflink=True,
             streams=True,
+            compression=True,
             max_name_bytes=MAX_NAME_BYTES,
             serial=tree.device,
         )
@@ -185,6 +189,11 @@ class MemoryAttributes:
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
         with own_node(node).reading_attributes() as attributes:
             return attributes.get(name)
+
+    def lengths(
+        self, directory: Directory, entries: Sequence[Entry], *, wait: bool = False
+    ) -> list[Mapping[str, int] | None]:
+        return own_directory(directory).attribute_lengths([name for name, _ in entries])
 
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
         with own_node(node).changing_attributes() as attributes:
@@ -330,6 +339,7 @@ class MemoryPlatform(Powers):
             identity=identity,
             clone=MemoryClone(),
             sparse=MemorySparse(),
+            compression=MemoryCompression(),
             range_locks=MemoryRangeLocks(),
             absent=ABSENT if known else {**ABSENT, "identity": "no table of accounts was given"},
         )

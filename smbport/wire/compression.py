@@ -7,8 +7,8 @@ from smbport.wire.header import COMPRESSION_MAGIC, CompressionTransformHeader
 from smbport.wire.record import U8, U16, U32, BadStructure, Buffer, Pad1, Pad2, Record, field, record
 
 __all__ = [
-    "CompressionFlag", "PayloadHeader", "PatternV1", "Segment", "chained_head", "pack_pattern", "pack_segment",
-    "parse_pattern", "split_segments", "unchained_head",
+    "MAX_PAYLOADS", "CompressionFlag", "PatternV1", "PayloadHeader", "Segment", "chained_head", "pack_pattern",
+    "pack_segment", "parse_pattern", "split_segments", "unchained_head",
 ]  # fmt: skip
 
 
@@ -54,6 +54,7 @@ class Segment(NamedTuple):
     size: int
 
 
+MAX_PAYLOADS: Final = 4096  # of a chain, which need 16 bytes on the wire and some 300 here: guessed
 _SIZED: Final = (
     CompressionAlgorithm.LZNT1, CompressionAlgorithm.LZ77, CompressionAlgorithm.LZ77_HUFFMAN, CompressionAlgorithm.LZ4,
 )  # fmt: skip
@@ -92,6 +93,8 @@ def _split_chain(message: memoryview) -> list[Segment]:
     segments: list[Segment] = []
     position = ChainedHeader.SIZE
     while position < len(message):
+        if len(segments) == MAX_PAYLOADS:
+            raise BadStructure("a chain of too many payloads")
         header = PayloadHeader.unpack_from(message, position)
         position += header.SIZE
         data = field(message, position, header.length, after=position)

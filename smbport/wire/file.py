@@ -1,13 +1,13 @@
 """CLOSE, FLUSH, READ, WRITE.  [MS-SMB2] 2.2.15 - 2.2.22"""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.record import U8, U16, U32, U64, Buffer, Pad1, Pad2, Pad4, Record, field, record
 
 __all__ = [
-    "CloseRequest", "CloseResponse", "FlushRequest", "FlushResponse", "ReadRequest", "ReadResponse", "WriteRequest",
-    "WriteResponse", "pack_read_request", "pack_write_request", "read_data", "write_data",
+    "CloseRequest", "CloseResponse", "FlushRequest", "FlushResponse", "ReadFlag", "ReadRequest", "ReadResponse",
+    "WriteRequest", "WriteResponse", "pack_read_request", "pack_write_request", "read_data", "write_data",
 ]  # fmt: skip
 
 
@@ -51,6 +51,13 @@ class FlushResponse(Record):
     """SMB2 FLUSH Response.  [MS-SMB2] 2.2.18"""
 
     reserved: ClassVar[Pad2]
+
+
+class ReadFlag:
+    """[MS-SMB2] 2.2.19"""
+
+    READ_UNBUFFERED: Final = 0x01
+    REQUEST_COMPRESSED: Final = 0x02
 
 
 @record(structure_size=49)

@@ -45,6 +45,23 @@ def test_what_mode_and_name_say(stat: Stat, path: str, attributes: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stat", "attributes"),
+    [
+        (stat_of(), FileAttribute.COMPRESSED),
+        (stat_of(stored=FileAttribute.HIDDEN), FileAttribute.COMPRESSED | FileAttribute.HIDDEN),
+        (stat_of(Kind.DIRECTORY), FileAttribute.COMPRESSED | FileAttribute.DIRECTORY),
+    ],
+)
+def test_what_is_compressed(stat: Stat, attributes: int) -> None:
+    stat.compressed = True
+    assert file_attributes(stat, "a") == attributes
+
+
+def test_that_it_is_compressed_is_not_stored() -> None:
+    assert file_attributes(stat_of(stored=FileAttribute.COMPRESSED), "a") == FileAttribute.NORMAL
+
+
+@pytest.mark.parametrize(
     ("kind", "stored", "attributes"),
     [
         (Kind.FILE, 0, FileAttribute.NORMAL),

@@ -15,6 +15,7 @@ from smbport.wire.constants import (
     ShareFlag,
 )
 from smbport.wire.echo import EchoRequest
+from smbport.wire.file import ReadFlag
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.negotiate import NegotiateResponse, pack_compression_context, parse_compression_context
 from smbport.wire.status import Disconnect, Status, StatusError
@@ -155,10 +156,22 @@ def test_only_where_the_share_compresses(new_wire: NewWire) -> None:
     assert peer.expanded == 0
 
 
+@pytest.mark.parametrize("flags", [0, ReadFlag.READ_UNBUFFERED])
+def test_only_if_asked_for(wire: Any, flags: int) -> None:
+    wire.make("a", TEXT)
+    peer = connect(wire)
+    file = peer.open("a", Access.GENERIC_READ)
+    assert peer.read(file, 0, len(TEXT), flags=flags) == TEXT
+    assert peer.expanded == 0
+    assert peer.read(file, 0, len(TEXT), flags=flags | ReadFlag.REQUEST_COMPRESSED) == TEXT
+    assert peer.expanded == 1
+
+
 def test_not_for_those_who_did_not_agree(wire: Any) -> None:
     wire.make("a", TEXT)
     peer = wire.connect()
-    assert peer.read(peer.open("a", Access.GENERIC_READ), 0, len(TEXT)) == TEXT
+    file = peer.open("a", Access.GENERIC_READ)
+    assert peer.read(file, 0, len(TEXT), flags=ReadFlag.REQUEST_COMPRESSED) == TEXT
     assert peer.expanded == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smbport.platform import ACCESS_WRITE, Account
+from smbport.platform import ACCESS_READ, ACCESS_WRITE, Account
 from smbport.security.auth import UserRecord, nt_hash
 from smbport.state.settings import Limits, ShareSettings
 from smbport.wire.constants import (
@@ -161,6 +161,26 @@ def test_permission_bits_of_what_is_new(
     peer.make("directory", options=DIRECTORY)
     peer.make("by its name\\")
     assert [wire.stat(name).mode for name in ("file", "directory", "by its name")] == [file, directory, directory]
+
+
+COMPRESSED, NOT_COMPRESSED = FileAttribute.COMPRESSED, CreateOption.NO_COMPRESSION
+
+
+@pytest.mark.parametrize("kind", [0, DIRECTORY])
+def test_what_is_new_is_compressed_as_its_directory_is(wire: Any, peer: Any, kind: int) -> None:
+    wire.make_directory("d")
+    wire.memory.compression.set(wire.volume.open("d", ACCESS_READ), True)
+    _, like, _ = peer.try_create("d\\like", disposition=CREATE, options=kind)
+    _, unlike, _ = peer.try_create("d\\unlike", disposition=CREATE, options=kind | NOT_COMPRESSED)
+    _, asking, _ = peer.try_create("asking", disposition=CREATE, options=kind, file_attributes=COMPRESSED)
+    assert [made.file_attributes & COMPRESSED for made in (like, unlike, asking)] == [COMPRESSED, 0, 0]
+    _, again, _ = peer.try_create("d\\like", options=kind | NOT_COMPRESSED)
+    assert again.file_attributes & COMPRESSED
+
+
+def test_where_nothing_is_compressed_nothing_is_kept_from_it(wire: Any, peer: Any) -> None:
+    wire.memory.compression = None
+    assert peer.create_status("new", disposition=CREATE, options=NOT_COMPRESSED) == "SUCCESS"
 
 
 # What nobody may ask -------------------------------------------------------------------------------------------------

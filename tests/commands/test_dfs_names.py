@@ -10,11 +10,13 @@ from smbport.testing.client import FileId
 from smbport.wire.constants import (
     Capability,
     Command,
+    ContextTag,
     CreateDisposition,
     Dialect,
     FileAttribute,
     FileInfo,
     HeaderFlag,
+    NegotiateContextType,
     ShareCapability,
     ShareFlag,
 )
@@ -23,6 +25,8 @@ from smbport.wire.dfs import IO_REPARSE_TAG_DFS
 from smbport.wire.fscc import FileRenameInformation, pack_with_name
 from smbport.wire.fscc_directory import DirectoryEntry, parse_directory_entries
 from smbport.wire.header import HEADER_SIZE
+from smbport.wire.negotiate import pack_posix_context
+from smbport.wire.posix import parse_posix_entries
 from smbport.wire.status import Status, StatusError, status_name
 from smbport.wire.tree import TreeConnectResponse, pack_tree_connect_request
 
@@ -116,6 +120,30 @@ def test_links_are_listed_in_the_place_of_what_has_their_names(peer: Any) -> Non
     assert sorted(entry.name for entry in listed(peer, "teams")) == [".", "..", "Design", "x"]
     names = sorted(entry.name for entry in listed(peer, "", info_class=FileInfo.NAMES))
     assert names == [".", "..", "Teams", "f", "hidden", "projects"]
+
+
+def test_links_stay_when_the_client_wants_more_than_names(peer: Any) -> None:
+    directory = peer.open("")
+    peer.query_directory(directory, info_class=FileInfo.NAMES, length=60)
+    data = peer.query_directory(directory, info_class=FileInfo.ID_BOTH_DIRECTORY)
+    rest = {entry.name: entry for entry in parse_directory_entries(FileInfo.ID_BOTH_DIRECTORY, data)}
+    assert rest["projects"].reparse_tag == rest["hidden"].reparse_tag == IO_REPARSE_TAG_DFS
+
+
+def test_posix_clients_see_that_they_have_to_ask(wire: Any) -> None:
+    peer = wire.client()
+    peer.negotiate([Dialect.SMB_3_1_1], more_contexts=[(NegotiateContextType.POSIX_EXTENSIONS, pack_posix_context())])
+    peer.log_on("u", "p")
+    tree = peer.tree_connect("s")
+    context = (ContextTag.POSIX, bytes(4))
+    _, frame = peer.ask(Command.CREATE, peer.create_body("", contexts=[context]), tree_id=tree)
+    data = peer.query_directory(peer.file_id(tree, frame), info_class=FileInfo.POSIX)
+    entries = {entry.name: entry.information for entry in parse_posix_entries(data)}
+    attributes = FileAttribute.DIRECTORY | FileAttribute.REPARSE_POINT
+    for name in ("projects", "hidden"):
+        assert (entries[name].file_attributes, entries[name].reparse_tag) == (attributes, IO_REPARSE_TAG_DFS)
+        assert entries[name].mode == wire.stat("").mode
+    assert (entries["Teams"].file_attributes, entries["Teams"].reparse_tag) == (FileAttribute.DIRECTORY, 0)
 
 
 @pytest.mark.parametrize("pattern", ["projects", "PROJ*", "?roject?"])

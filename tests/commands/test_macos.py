@@ -22,6 +22,7 @@ from smbport.wire.status import StatusError, status_name
 OPEN, CREATE, OPEN_IF = CreateDisposition.OPEN, CreateDisposition.CREATE, CreateDisposition.OPEN_IF
 QUERY = struct.pack("<IIQQ", 1, 0, 7, 7)
 INFO = EMPTY_AFP_INFO[:16] + b"TEXTttxt" + b"\x40\x01" + bytes(14) + b"\x02\x03" + bytes(18)
+UNIX = AaplCapability.UNIX_BASED | AaplCapability.COPY_FILE | AaplCapability.NFS_ACE
 AFP_INFO, RESOURCE = "f:AFP_AfpInfo", "f:AFP_Resource"
 
 NewWire = Callable[..., Any]
@@ -103,13 +104,13 @@ def peer(wire: Any) -> Any:
 def test_what_is_offered(new_wire: NewWire, share: dict[str, object], volume: int) -> None:
     peer = new_wire(share={"macos": True, **share}).connect()
     answer = negotiate_aapl(peer)[ContextTag.AAPL]
-    server = AaplCapability.UNIX_BASED | AaplCapability.COPY_FILE | AaplCapability.READ_DIR_ATTRIBUTES
+    server = UNIX | AaplCapability.READ_DIR_ATTRIBUTES
     assert struct.unpack_from("<IIQQQ", answer) == (1, 0, 7, server, volume)
 
 
 def test_listings_are_offered_to_who_can_read_them(wire: Any) -> None:
     answer = negotiate_aapl(wire.connect(), struct.pack("<IIQQ", 1, 0, 1, 0))[ContextTag.AAPL]
-    assert struct.unpack("<IIQQ", answer) == (1, 0, 1, AaplCapability.UNIX_BASED | AaplCapability.COPY_FILE)
+    assert struct.unpack("<IIQQ", answer) == (1, 0, 1, UNIX)
 
 
 def test_other_shares_ignore_it(new_wire: NewWire) -> None:

@@ -410,6 +410,19 @@ def test_a_new_directory(bench: Bench) -> None:
     assert plain.stat.dos_attributes is None
 
 
+@pytest.mark.parametrize("directory", [False, True])
+def test_what_is_not_to_be_compressed_as_its_directory_is(bench: Bench, directory: bool) -> None:
+    power = bench.faults.wrap(bench.memory).compression
+    assert power is not None
+    folder = bench.volume.open("d", ACCESS_READ)
+    power.set(folder, True)
+    folder.close()
+    assert bench.run("d/like", CREATE, must_be_directory=directory).stat.compressed
+    bench.fails(errno.EAGAIN, "d/unlike", CREATE, compression=power, must_be_directory=directory, wait=False)
+    assert not bench.run("d/unlike", CREATE, compression=power, must_be_directory=directory).stat.compressed
+    assert bench.run("d/like", OPEN_IF, compression=power).stat.compressed
+
+
 def test_where_marks_are_not_stored(bench: Bench) -> None:
     bench.volume = wrap(
         bench.volume, lambda call: call.proceed(), alter_features=lambda old: replace(old, stores_marks=False)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from smbport.commands.rights import FILE_QUERY, FS_QUERY
+from smbport.platform import ACCESS_READ
 from smbport.state.open import PipeOpen
 from smbport.wire.constants import (
     Access,
@@ -53,6 +54,7 @@ from smbport.wire.fscc_volume import (
     FileSystemAttribute,
     parse_volume_information,
 )
+from smbport.wire.fsctl import CompressionFormat
 from smbport.wire.header import HEADER_SIZE
 from smbport.wire.info import QueryInfoRequest, QueryInfoResponse, pack_query_info_request, query_info_output
 from smbport.wire.status import Status, status_name
@@ -150,6 +152,13 @@ def test_attribute_tag_and_compression(share: Any) -> None:
     assert (tag.file_attributes, tag.reparse_tag) == (FileAttribute.HIDDEN, 0)
     compression = FileCompressionInformation.unpack_from(share.data(opened, FileInfo.COMPRESSION))
     assert (compression.compressed_file_size, compression.compression_format) == (5, 0)
+    share.inner.compression.set(share.inner.open_volume("data").open(".a", ACCESS_READ), True)
+    compression = FileCompressionInformation.unpack_from(share.data(opened, FileInfo.COMPRESSION))
+    assert (compression.compressed_file_size, compression.compression_format) == (5, CompressionFormat.LZNT1)
+    assert (compression.compression_unit_shift, compression.chunk_shift, compression.cluster_shift) == (16, 12, 12)
+    tag = FileAttributeTagInformation.unpack_from(share.data(opened, FileInfo.ATTRIBUTE_TAG))
+    assert tag.file_attributes == FileAttribute.HIDDEN | FileAttribute.COMPRESSED
+    assert share.list(share.open(""))[-1].file_attributes == FileAttribute.HIDDEN | FileAttribute.COMPRESSED
 
 
 def test_all(share: Any) -> None:
@@ -386,14 +395,16 @@ def test_attributes_are_what_is_true(new_share: Any) -> None:
         | FileSystemAttribute.SUPPORTS_SPARSE_FILES
         | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
         | FileSystemAttribute.NAMED_STREAMS
+        | FileSystemAttribute.FILE_COMPRESSION
     )
     assert attributes_of(new_share(file_system="ext4")) == (usual, 255, "ext4")
-    poor = attributes_of(new_share(stores_marks=False, holes=False, reflink=False, streams=False))[0]
+    poor = attributes_of(new_share(stores_marks=False, holes=False, reflink=False, streams=False, compression=False))[0]
     assert usual & ~poor == (
         FileSystemAttribute.SUPPORTS_EXTENDED_ATTRIBUTES
         | FileSystemAttribute.SUPPORTS_SPARSE_FILES
         | FileSystemAttribute.SUPPORTS_BLOCK_REFCOUNTING
         | FileSystemAttribute.NAMED_STREAMS
+        | FileSystemAttribute.FILE_COMPRESSION
     )
     assert attributes_of(new_share(read_only=True))[0] == usual | FileSystemAttribute.READ_ONLY_VOLUME
     assert attributes_of(new_share(sensitive=True))[0] == usual | FileSystemAttribute.CASE_SENSITIVE_SEARCH

@@ -9,6 +9,7 @@ import pytest
 import spnego
 from spnego._ntlm_raw.messages import NegotiateFlags
 
+from smbport.commands.session_setup import ACCOUNT_NS
 from smbport.commands.steps import Manner
 from smbport.platform import Account
 from smbport.security.auth import UserRecord, nt_hash
@@ -491,6 +492,17 @@ def test_the_account_of_guests(new_wire: Callable[..., Any], setting: str, accou
 
 def test_anonymous_users_have_no_account(new_wire: Callable[..., Any]) -> None:
     assert mapped(new_wire(accounts=[ALICE], anonymous="ipc-only"), "", "x") is None
+
+
+def test_an_account_is_not_looked_up_again_within_seconds(new_wire: Callable[..., Any]) -> None:
+    wire = new_wire(accounts=[ALICE])
+    wire.users.put(UserRecord("alice", nt_hash("p")))
+    assert mapped(wire, "alice") == ALICE
+    changed = wire.memory.identity._accounts["alice"] = Account("alice", 1001, 1001, (51,))
+    assert mapped(wire, "alice") == ALICE
+    found_ns, account = wire.server.accounts["alice"]
+    wire.server.accounts["alice"] = found_ns - ACCOUNT_NS, account
+    assert mapped(wire, "alice") == changed
 
 
 def test_the_look_up_may_take_a_thread(new_wire: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -217,6 +218,24 @@ def test_those_who_write_to_a_read_only_share(new_wire: Callable[..., Any], list
     response = ask(wire.connect(share=None), "\\\\server\\s")[2]
     assert response is not None
     assert response.maximal_access == access
+
+
+@pytest.mark.parametrize(
+    ("hosts", "admitted"),
+    [
+        ({"hosts_allow": (ip_network("192.0.2.0/24"),)}, True),
+        ({"hosts_allow": (ip_network("198.51.100.0/24"),)}, False),
+        ({"hosts_deny": (ip_network("192.0.2.1"),)}, False),
+        ({"hosts_deny": (ip_network("192.0.2.2"),)}, True),
+    ],
+)
+def test_hosts_from_which_one_may_connect(
+    new_wire: Callable[..., Any], caplog: pytest.LogCaptureFixture, hosts: dict[str, object], admitted: bool
+) -> None:
+    peer = new_wire(share=hosts).connect(share=None)
+    assert status(peer) == ("STATUS_SUCCESS" if admitted else "STATUS_ACCESS_DENIED")
+    assert ("u at 192.0.2.1 may not connect to share s" in caplog.text) is not admitted
+    assert status(peer, "IPC$") == "STATUS_SUCCESS"
 
 
 def test_guests_only_where_they_are_welcome(new_wire: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import fields
+from ipaddress import ip_network
 from typing import get_type_hints
 
 import pytest
@@ -34,6 +35,8 @@ GOOD = [
     (ShareSettings, "create_mask", "0640", 0o640),
     (ShareSettings, "force_directory_mode", "2775", 0o2775),
     (ShareSettings, "valid_users", ["alice", "bob"], ("alice", "bob")),
+    (Settings, "hosts_allow", ["192.0.2.1", "fd00::/8"], (ip_network("192.0.2.1/32"), ip_network("fd00::/8"))),
+    (ShareSettings, "hosts_deny", ["0.0.0.0/0", "::1"], (ip_network("0.0.0.0/0"), ip_network("::1"))),
     (ShareSettings, "dfs", {}, ()),
     (ShareSettings, "dfs", {"a/b": ["//one/x", "//two/x/y"]}, (DfsLink("a/b", ("one\\x", "two\\x\\y")),)),
 ]
@@ -89,6 +92,8 @@ BAD = [
     (ShareSettings, "create_mask", True),
     (ShareSettings, "valid_users", "alice"),
     (ShareSettings, "valid_users", [1]),
+    (ShareSettings, "hosts_allow", "192.0.2.1"),
+    (ShareSettings, "hosts_allow", [3221225985]),
     (ShareSettings, "dfs", "//one/x"),
     (ShareSettings, "dfs", {"a": "//one/x"}),
     (ShareSettings, "dfs", {"a": []}),
@@ -106,6 +111,12 @@ def test_other_values_are_refused(settings, field, written):
 def test_a_mask_with_the_prefix_forgotten_is_refused(written):
     with pytest.raises(ValueError, match="at most 0o777 as a number"):
         form(ShareSettings, "create_mask").read(written)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1/24", "192.0.2.0/33", "files.example", "192.0.2.", "fe80::1%eth0/64", ""])
+def test_what_is_no_network(text):
+    with pytest.raises(ValueError, match=r'must be an address, or a network .* such as "192\.168\.1\.0/24"'):
+        form(Settings, "hosts_deny").read([text])
 
 
 @pytest.mark.parametrize("settings", [Settings, ShareSettings, Limits])

@@ -42,6 +42,17 @@ GOOD = [
 ]
 
 
+def test_kerberos():
+    check_settings(Settings(kerberos_keytab="/k", kerberos_principal="cifs/a@A", kerberos_realms=("A", "B")))
+    refuses(Settings(kerberos_principal="cifs/a"), 'server.kerberos_principal = "cifs/a": needs server.kerberos_keytab')
+    refuses(Settings(kerberos_realms=("A",)), 'server.kerberos_realms = ["A"]: needs server.kerberos_keytab')
+    for realm in ("", "u@A"):
+        refuses(
+            Settings(kerberos_keytab="/k", kerberos_realms=("A", realm)),
+            f'server.kerberos_realms = ["A", "{realm}"]: must be realms, such as "EXAMPLE.COM"',
+        )
+
+
 LINK = DfsLink("a/b", ("one\\x",))
 
 

@@ -1,13 +1,16 @@
 """smbport.control.answers: what a kernel asks, without a kernel."""
 
+from dataclasses import replace
+from inspect import isawaitable
+
 import pytest
 import trio
 
 from smbport.config import parse
-from smbport.control.answers import ACCOUNT_AGE_S
+from smbport.control.answers import ACCOUNT_AGE_S, MAX_RECORDS, RECORD_AGE_S
 from smbport.kernel import TreeAnswer, TreeQuestion
 from smbport.platform import Account
-from smbport.security.auth import nt_hash
+from smbport.security.auth import UserRecord, nt_hash
 from smbport.server.logon import new_authenticator
 
 SHARES = """\
@@ -45,6 +48,11 @@ def question(share, name="alice", *, session=1, tree=1, guest=False, homeless=Fa
     )
 
 
+async def log_on(answers, name):
+    logon = answers.log_on(name)
+    return await logon if isawaitable(logon) else logon
+
+
 async def told(answers, *names):
     for name in names:
         assert answers.find_share(name)
@@ -55,7 +63,7 @@ async def told(answers, *names):
 
 
 async def test_a_user_is_asked_to_prove_it(answers_of):
-    logon = await (await answers_of(STRICT)).log_on("aLICE")
+    logon = await log_on(await answers_of(STRICT), "aLICE")
     assert logon.name == "aLICE"  # goes into the proof as the client typed it
     assert logon.nt_hash == nt_hash("secret")
     assert (logon.account.uid, logon.account.groups) == (1001, (1001, 3000))
@@ -65,7 +73,7 @@ async def test_a_user_is_asked_to_prove_it(answers_of):
 
 
 async def test_a_user_with_an_account_of_another_name(answers_of):
-    assert (await (await answers_of(STRICT)).log_on("mapped")).account.name == "alice"
+    assert (await log_on(await answers_of(STRICT), "mapped")).account.name == "alice"
 
 
 async def test_accounts_are_looked_up_anew_after_a_while(answers_of, platform, monkeypatch, autojump_clock):
@@ -77,48 +85,76 @@ async def test_accounts_are_looked_up_anew_after_a_while(answers_of, platform, m
         return None if len(asked) == 1 else Account(name, 7, 7)
 
     monkeypatch.setattr(platform.identity, "find_account", find_account)
-    assert (await answers.log_on("alice")).homeless
-    assert (await answers.log_on("alice")).homeless
+    assert (await log_on(answers, "alice")).homeless
+    assert (await log_on(answers, "alice")).homeless
     await trio.sleep(ACCOUNT_AGE_S + 1)
-    assert (await answers.log_on("alice")).account.uid == 7
+    assert (await log_on(answers, "alice")).account.uid == 7
     assert asked == [("Alice", True)] * 2
 
 
+async def test_only_the_first_logon_of_an_account_waits(answers_of, rules_of, users):
+    answers = await answers_of(STRICT)
+    waiting = answers.log_on("alice")
+    assert isawaitable(waiting)
+    await waiting
+    assert answers.log_on("alice").account.uid == 1001
+    rules = await rules_of(STRICT)
+    answers.adopt(rules, new_authenticator(rules.settings, users))
+    assert (await answers.log_on("alice")).account.uid == 1001
+
+
+async def test_a_user_is_believed_for_a_moment_after_a_logon(answers_of, users, autojump_clock):
+    answers = await told(await answers_of(STRICT), "data")
+    await log_on(answers, "Alice")
+    users.put(UserRecord("Alice", nt_hash("secret"), disabled=True))
+    assert answers.connect(question("data", "Alice")).verdict == "granted"
+    await trio.sleep(RECORD_AGE_S + 1)
+    assert answers.connect(question("data", "Alice")).verdict == "denied"
+    assert answers.log_on("Alice") is None
+
+
+async def test_not_more_users_are_remembered_than_needed(answers_of, users):
+    answers = await told(await answers_of(STRICT), "data")
+    for number in range(MAX_RECORDS + 1):
+        answers.connect(question("data", f"user{number}"))
+    assert len(answers._records) == 1
+
+
 async def test_a_user_without_an_account(answers_of):
-    logon = await (await answers_of(STRICT)).log_on("bob")
+    logon = await log_on(await answers_of(STRICT), "bob")
     assert logon.homeless
     assert (logon.account.uid, logon.account.groups) == (65534, ())
 
 
 @pytest.mark.parametrize("name", ["nobody knows", "gone", "", "guest"])
 async def test_who_may_not_log_on(answers_of, name, caplog):
-    assert await (await answers_of(STRICT)).log_on(name) is None
+    assert await log_on(await answers_of(STRICT), name) is None
     assert "logon failed" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "known_as", "uid"), [("stranger", "guest", 65534), ("", "", 65534)])
 async def test_guests_prove_nothing(answers_of, name, known_as, uid):
-    logon = await (await answers_of(SHARES)).log_on(name)
+    logon = await log_on(await answers_of(SHARES), name)
     assert (logon.name, logon.guest, logon.nt_hash, logon.account.uid) == (known_as, True, b"", uid)
 
 
 async def test_wrong_passwords_become_slow(answers_of, caplog):
     answers = await answers_of(SHARES)
     for _ in range(2):
-        assert not (await answers.log_on("alice")).delay
+        assert not (await log_on(answers, "alice")).delay
         answers.log_off("ALICE", failed=True)
     assert "'ALICE' gave a wrong password" in caplog.text
-    assert (await answers.log_on("alice")).delay
+    assert (await log_on(answers, "alice")).delay
     answers.log_off("alice", failed=False)
-    assert (await answers.log_on("alice")).delay
+    assert (await log_on(answers, "alice")).delay
     assert answers.connect(question("data")).verdict == "granted"
-    assert not (await answers.log_on("alice")).delay
+    assert not (await log_on(answers, "alice")).delay
 
 
 async def test_a_wrong_password_of_a_user_removed_meanwhile(answers_of):
     answers = await answers_of(STRICT)
     answers.log_off("nobody knows", failed=True)
-    assert (await answers.log_on("alice")).delay is False
+    assert (await log_on(answers, "alice")).delay is False
 
 
 # Shares
@@ -149,6 +185,36 @@ async def test_who_may_connect(answers_of, asked, expected):
     answers = await told(await answers_of(SHARES), "data", "read", "some", "free", "served", "ipc$")
     assert answers.connect(asked) == expected
     assert bool(answers.trees) is (expected.verdict == "granted")
+
+
+ADDRESSES = """\
+[server]
+hosts_deny = ["192.0.2.7"]
+[share.data]
+path = "v"
+[share.inner]
+path = "v"
+hosts_allow = ["192.0.2.0/29"]
+hosts_deny = ["192.0.2.6"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "admitted"),
+    [
+        ("192.0.2.1", ["data", "inner", "ipc$"]),
+        ("192.0.2.6", ["data", "ipc$"]),
+        ("192.0.2.7", []),
+        ("192.0.2.8", ["data", "ipc$"]),
+        (None, []),  # whoever it is might be one of those who may not
+    ],
+)
+async def test_from_where_one_may_connect(answers_of, caplog, address, admitted):
+    answers = await told(await answers_of(ADDRESSES), "data", "inner", "ipc$")
+    asked = {name: replace(question(name), address=address) for name in ("data", "inner", "ipc$")}
+    verdicts = {name: answers.connect(each).verdict for name, each in asked.items()}
+    assert verdicts == {name: "granted" if name in admitted else "denied" for name in asked}
+    assert caplog.text.count("may not connect to share") == 3 - len(admitted)
 
 
 async def test_connections_are_counted(answers_of):
@@ -186,7 +252,7 @@ async def test_other_rules(answers_of, rules_of, users):
     rules = await rules_of(STRICT)
     answers.adopt(rules, new_authenticator(rules.settings, users))
     assert answers.connect(question("some", session=3)).verdict == "no share"
-    assert await answers.log_on("stranger") is None
+    assert await log_on(answers, "stranger") is None
 
 
 async def test_the_log_says_who_connects_from_where(answers_of, caplog):

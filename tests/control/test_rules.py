@@ -18,18 +18,18 @@ async def test_a_share_of_its_users(rules_of):
     assert share.name == "Data"
     assert share.path == f"{os.getcwd()}/v"
     assert (share.uid, share.gid, share.groups) == (None, None, ())
-    assert (share.file_mask, share.forced_file_mode) == (0o644, 0)
+    assert (share.file_mask, share.forced_file_mode) == (0o755, 0)
     assert (share.directory_mask, share.forced_directory_mode) == (0o755, 0)
     assert (share.oplocks, share.hide_unreadable) == (True, False)
 
 
-async def test_modes_are_those_of_user_space(rules_of):
+async def test_modes_are_those_of_user_space_but_for_execute_bits(rules_of):
     share = await share_of(
         rules_of,
         '[share.data]\npath = "v"\ncreate_mask = "0770"\nforce_mode = "0001"\ndirectory_mask = "0770"\n'
         'force_directory_mode = "2000"\naccess_based_enumeration = true',
     )
-    assert (share.file_mask, share.forced_file_mode) == (0o660, 0o001)
+    assert (share.file_mask, share.forced_file_mode) == (0o770, 0o001)
     assert (share.directory_mask, share.forced_directory_mode) == (0o770, 0o2000)
     assert share.hide_unreadable
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from smbport.posix.walk import HIDDEN
 from smbport.testing.client import Client, SocketLink
 from smbport.wire.constants import Command, NegotiateContextType
 from smbport.wire.header import HEADER_SIZE, SMB2_MAGIC, TRANSFORM_MAGIC, Header
@@ -66,6 +67,10 @@ class Served:
     def path(self, name: str = "", share: str = "data") -> Path:
         """Where something in a share is."""
         return self.directory / share / name
+
+    def names(self, name: str = "", share: str = "data") -> list[str]:
+        """What is in a directory, without what the server keeps there for itself."""
+        return sorted(path.name for path in self.path(name, share).iterdir() if path.name != HIDDEN)
 
     def log(self) -> str:
         """What the server wrote so far."""

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ import pytest
 from smbport.testing.client import Client, SocketLink
 from smbport.users import UserStore
 from tests.vm import daemon
-from tests.vm.conftest import NEEDED
-from tests.vm.kernel import SERVER, KernelMissing, find_kernel
 from tests.vm.ksmbd.conftest import COMPLAINT
 from tests.vm.machine import Machine
+from tests.vm.machines import server_machine
 
 __all__ = ["GuestPath", "KernelServe", "KernelServed"]
 
@@ -112,6 +110,9 @@ class KernelServed:
     def path(self, name: str = "", share: str = "data") -> GuestPath:
         return self.directory / share / name
 
+    def names(self, name: str = "", share: str = "data") -> list[str]:
+        return sorted(path.name for path in self.path(name, share).iterdir())
+
     def log(self) -> str:
         return self.directory.machine.call(daemon.log)[self.log_since :]
 
@@ -121,17 +122,9 @@ class KernelServe:
 
     def __init__(self, backports_of: str, folder: Path, user: str, password: str, write: Callable[..., str]) -> None:
         """`write` makes TOML of tables."""
-        missing = [name for name in NEEDED if not shutil.which(name)]
-        if missing:
-            pytest.skip(f"not installed: {', '.join(missing)}")
-        try:
-            kernel = find_kernel(backports_of)
-        except KernelMissing as error:
-            pytest.skip(str(error))
         with socket.create_server(("127.0.0.1", 0)) as sock:
             self._port = int(sock.getsockname()[1])
-        busybox = Path(shutil.which("busybox") or "")
-        self._machine = Machine(kernel, busybox, Path(daemon.__file__), folder, SERVER, self._port)
+        self._machine = server_machine(folder, backports_of, self._port)
         self._user, self._password, self._write = user, password, write
         self._users = folder / "users.db"
         with UserStore.open(self._users, create=True) as store:

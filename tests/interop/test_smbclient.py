@@ -5,11 +5,15 @@ import os
 import random
 import re
 import shutil
+import socket
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
+from smbport.posix.walk import HIDDEN
+from smbport.testing.client import Client, SocketLink
 from smbport.wire.constants import Cipher, Command, Dialect, HeaderFlag, SigningAlgorithm
 from smbport.wire.header import SMB1_MAGIC, Header
 
@@ -138,9 +142,11 @@ def test_many_clients_at_once(server, smbclient):
 
 
 def tree_of(path):
-    """Relative names and contents of everything below."""
+    """Relative names and contents of everything below that clients can see."""
     return {
-        str(each.relative_to(path)): each.read_bytes() if each.is_file() else None for each in sorted(path.rglob("*"))
+        str(each.relative_to(path)): each.read_bytes() if each.is_file() else None
+        for each in sorted(path.rglob("*"))
+        if HIDDEN not in each.parts
     }
 
 
@@ -159,7 +165,7 @@ def test_a_deep_tree_goes_up_and_comes_down(server, smbclient):
     assert tree_of(server.path("tree")) == expected
     assert tree_of(back / "tree") == expected
     smbclient(server, "deltree tree")
-    assert list(server.path().iterdir()) == []
+    assert server.names() == []
 
 
 def test_a_tree_as_a_tar_archive(server, smbclient):
@@ -181,7 +187,7 @@ def test_many_files(server, smbclient, sizes):
     assert names_in(smbclient(server, "ls")) == names
     assert names_in(smbclient(server, "ls file-*77-*")) == [name for name in names if name[8:10] == "77"]
     smbclient(server, "deltree file-00*")
-    assert len(list(server.path().iterdir())) == max(0, sizes.files - 1000)
+    assert len(server.names()) == max(0, sizes.files - 1000)
 
 
 @pytest.mark.parametrize("platform", [None, "memory"], ids=["system", "memory"])
@@ -192,7 +198,7 @@ def test_names_in_many_scripts(serve, smbclient, platform):
     text = smbclient(server, *(f'put {number} "{name}"' for number, name in enumerate(NAMES)), "ls")
     assert names_in(text) == sorted(re.sub(r"\.$", "\uf029", name) for name in NAMES)
     if platform is None:
-        assert sorted(path.name for path in server.path().iterdir()) == sorted(NAMES)
+        assert server.names() == sorted(NAMES)
     smbclient(server, *(f'get "{name}" {number}.back' for number, name in enumerate(NAMES)))
     assert [(smbclient.local / f"{number}.back").read_text() for number in range(len(NAMES))] == NAMES
     smbclient(server, *(f'rename "{name}" moved;rename moved "{name}";del "{name}"' for name in NAMES))
@@ -219,7 +225,7 @@ def test_names_that_only_posix_allows(server, smbclient):
     got = sorted(path.read_bytes() for path in smbclient.local.iterdir())
     assert got == sorted(map(os.fsencode, names))
     smbclient(server, "deltree *")
-    assert list(server.path().iterdir()) == []
+    assert server.names() == []
 
 
 def test_names_are_found_in_any_case(server, smbclient):
@@ -331,6 +337,31 @@ def test_users_who_may_not_connect_to_a_share(serve, smbclient):
     server = serve(shares={"hers": {"valid_users": ["bob"]}, "all": {"read_only": True, "write_users": ["alice"]}})
     smbclient(server, "ls", share="hers", refused="NT_STATUS_ACCESS_DENIED")
     smbclient(server, "put ../empty new", share="all")
+
+
+def connect_from(source, server, share):
+    """Our own client, because foreign ones do not choose where they come from."""
+    with closing(SocketLink(socket.create_connection((server.host, server.port), source_address=(source, 0)))) as link:
+        client = Client(link)
+        client.negotiate()
+        client.log_on(server.user, server.password)
+        client.tree_connect(share)
+
+
+def test_hosts_that_may_not_connect_to_a_share(serve, smbclient):
+    server = serve(shares={"far": {"hosts_allow": ["127.0.0.2"]}, "near": {"hosts_allow": ["127.0.0.1", "fd00::/8"]}})
+    smbclient(server, "ls", share="near")
+    smbclient(server, "ls", share="far", refused="NT_STATUS_ACCESS_DENIED")
+    connect_from("127.0.0.2", server, "far")
+
+
+def test_hosts_that_may_not_connect_at_all(serve, smbclient):
+    server = serve(server={"hosts_allow": ["127.0.0.0/8"], "hosts_deny": ["127.0.0.2", "127.0.0.64/26"]})
+    smbclient(server, "ls")
+    connect_from("127.0.0.3", server, "data")
+    for source in ("127.0.0.2", "127.0.0.127"):
+        with pytest.raises(ConnectionError):
+            connect_from(source, server, "data")
 
 
 def test_guests_and_nobody(serve, smbclient):

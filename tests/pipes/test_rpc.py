@@ -144,7 +144,7 @@ class TestBind:
             (2000, 3000, 4280, 2000),
             (3000, 2001, 4280, 2000),  # down to a multiple of 8
             (0, 0, 4280, 1432),  # what every peer must take
-            (5840, 5840, 1024, 1024),
+            (5840, 5840, 1024, 1432),  # though what is sent has 1024 at most
             (65535, 65535, 65535, 65528),
         ],
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from smbport.posix.walk import HIDDEN
 from tests.platforms.freebsd.standin import RELEASES
 
 HERE = Path(__file__).parent
@@ -158,8 +159,25 @@ def test_smbclient(served):
     )  # fmt: skip
     assert (served.local / "down").read_bytes() == data
     assert (served.share / "Directory/größer").read_bytes() == data
-    assert [path.name for path in served.share.iterdir()] == ["Directory"]
+    assert [path.name for path in served.share.iterdir() if path.name != HIDDEN] == ["Directory"]
     assert re.search(rf"größer +[A-Z]+ +{len(data)} ", listing)
+
+
+@pytest.mark.interop
+@needs_smbclient
+def test_what_smbclient_attaches(run, served):
+    """Attributes and streams, short and long, which a local program's renaming does not part from their file."""
+    (served.local / "short").write_bytes(b"data")
+    (served.local / "long").write_bytes(b"long" * 10_000)
+    served.smbclient("put short file", "put short file:short", "put long file:long", "setmode file +hs")
+    (served.share / "file").rename(served.share / "new")
+    told = served.smbclient("allinfo new", "get new:long down")
+    assert re.search(r"^attributes: .*HS", told, re.MULTILINE)
+    told_streams = re.findall(r"^stream: \[:(\w*):\$DATA\], (\d+) bytes", told, re.MULTILINE)
+    assert sorted(told_streams) == [("", "4"), ("long", "40000"), ("short", "4")]
+    assert (served.local / "down").read_bytes() == b"long" * 10_000
+    served.smbclient("rm new")
+    assert not list((served.share / HIDDEN).glob("*/*"))
 
 
 @pytest.mark.interop

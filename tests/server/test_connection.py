@@ -336,9 +336,9 @@ async def test_two_clients_take_turns(start, monkeypatch: pytest.MonkeyPatch) ->
     turns: list[str] = []
     answer_received = ClientConnection._answer_received
 
-    async def record(self) -> None:
+    def record(self) -> bool:
         turns.append(self)
-        await answer_received(self)
+        return answer_received(self)
 
     monkeypatch.setattr(ClientConnection, "_answer_received", record)
     for (peer, _), file in zip(clients, files, strict=True):  # nobody is served before all of it is sent

@@ -4,6 +4,8 @@ import errno
 import logging
 import socket
 import threading
+from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 import trio
@@ -36,6 +38,19 @@ async def test_no_more_connections_than_may(start, caplog, name: str) -> None:
     peers[0].link.close()
     await world.until(lambda: len(world.listener.connections) == 2)
     await world.log_on()
+
+
+async def test_hosts_that_may_not_connect(start, caplog, monkeypatch) -> None:
+    world = await start()
+    settings = replace(world.server.settings, hosts_deny=(ip_network("127.0.0.1"),))
+    monkeypatch.setattr(world.server, "settings", settings)
+    assert await world.connect().is_gone()
+    assert refusals(caplog) == [
+        "connection from 127.0.0.1 refused: server.hosts_allow and server.hosts_deny do not admit it"
+    ]
+    with socket.create_connection(world.address, source_address=("127.0.0.2", 0)):
+        await world.until(lambda: len(world.listener.connections) == 1)
+    await world.until(lambda: len(world.listener.connections) == 0)
 
 
 @pytest.mark.parametrize("name", ["unauthenticated_connections", "unauthenticated_per_address"])

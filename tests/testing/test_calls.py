@@ -26,7 +26,7 @@ def platform(calls):
 
 
 def test_the_contract_is_known():
-    assert set(METHODS["Sockets"]) == {"listen", "inherited", "tune", "interfaces", "unacknowledged"}
+    assert set(METHODS["Sockets"]) == {"listen", "inherited", "tune", "interfaces", "ready_set", "unacknowledged"}
     assert {"stat", "read_at", "close"} <= set(METHODS["File"])
     assert set(METHODS["Platform"]) == {"open_volume"}
 

@@ -13,6 +13,7 @@ import pytest
 
 from smbport.platform import POWERS, Account, Entry, Interface, Kind, WatchChange
 from smbport.testing.calls import wrap
+from smbport.testing.compression import MemoryCompression
 from smbport.testing.faults import Faults
 from smbport.testing.kit import CHECKS, NotExamined, examine
 from smbport.testing.memory import MemoryPlatform
@@ -316,6 +317,37 @@ def reflinked_wrong(call):
     call.arguments["target"].write_at(0, b"half of it")
 
 
+def uncompressed(stat):
+    return dataclasses.replace(stat, compressed=False)
+
+
+def spoil_what_is_compressed(call):
+    """A compressor that loses a byte."""
+    call.proceed()
+    node = call.arguments["node"]
+    if call.arguments["compressed"] and not node.is_directory:
+        node.write_at(0, b"x")
+
+
+def as_long_as_stored(stat):
+    return dataclasses.replace(stat, size=stat.size // 2) if stat.compressed else stat
+
+
+def made_uncompressed(call):
+    """create that leaves the directory's state alone."""
+    made = call.proceed()
+    MemoryCompression().set(made, False)
+    return made
+
+
+def reach_below(call):
+    """set that changes what is in a directory, too."""
+    call.proceed()
+    node = call.arguments["node"]
+    for child in getattr(node.inode, "children", {}).values():
+        child.compressed = call.arguments["compressed"]
+
+
 def punch_whole_blocks(call):
     length = call.arguments["length"]
     return call.replace(length=-(-length // 4096) * 4096).proceed()
@@ -445,6 +477,14 @@ SINGLE = [
     ("sparse", "nothing but zeroes", "Sparse.data_ranges", result(lambda ranges: ranges[:-1])),
     ("sparse", "in order", "Sparse.data_ranges", result(lambda ranges: ranges * 2)),
     ("sparse", "inside of the range", "Sparse.data_ranges", lambda call: [(call.arguments["offset"], 1 << 40)]),
+    ("compression", "stat of the node says", "Compression.set", nothing),
+    ("compression", "stat of the node says", "Compression.set", changed(compressed=True)),
+    ("compression", "Volume.stat says", "Volume.stat", result(uncompressed)),
+    ("compression", "a listing says", "Directory.entries", changed(stat=False)),
+    ("compression", "what was written", "Compression.set", spoil_what_is_compressed),
+    ("compression", "that of its data", "File.stat", result(as_long_as_stored)),
+    ("compression", "begins as the directory is", "Volume.create", made_uncompressed),
+    ("compression", "stays as it is", "Compression.set", reach_below),
     ("range_locks", "grants what nobody holds", "RangeLocks.lock", lambda call: False),
     ("range_locks", "another has locked exclusively", "RangeLocks.lock", lambda call: True),
     ("range_locks", "another has locked exclusively", "RangeLocks.lock", changed(exclusive=False)),
@@ -489,6 +529,7 @@ CLAIMS = [
     ("names", "whatever the case", {"case_sensitive": False}),
     ("names", "ENAMETOOLONG", {"max_name_bytes": 100}),
     ("times", "ENOTSUP", {"stores_marks": False}),
+    ("compression", "is OSError(EOPNOTSUPP)", {"compression": False}),
     ("read_only", "EROFS", {"read_only": True}),
 ]
 

@@ -73,6 +73,7 @@ CHANGES = {
     "Volume.make_special": lambda platform, volume, file: volume.make_special("new", Kind.FIFO, 0o600),
     "Volume.symlink": lambda platform, volume, file: volume.symlink("new", "f"),
     "Clone.reflink": lambda platform, volume, file: platform.clone.reflink(file, 0, file, 4096, 4),
+    "Compression.set": lambda platform, volume, file: platform.compression.set(file, True),
     "Sparse.zero": lambda platform, volume, file: platform.sparse.zero(file, 0, 1),
     "Sparse.punch": lambda platform, volume, file: platform.sparse.punch(file, 0, 1),
 }

@@ -26,9 +26,8 @@ from smbport.users import UserStore
 from smbport.wire.constants import Access, CreateDisposition, Dialect
 from smbport.wire.status import StatusError
 from tests.vm import daemon
-from tests.vm.kernel import SERVER, find_kernel, find_package
-from tests.vm.ksmbd.conftest import KERNELS
-from tests.vm.machine import Machine
+from tests.vm.kernel import find_package
+from tests.vm.machines import SERVERS, server_machine
 
 USER: Final = "tester"
 PASSWORD: Final = "open-sesame"
@@ -55,7 +54,6 @@ anonymous = "ipc-only"
 [share.share]
 path = "/run/data"
 create_mask = "0755"
-force_mode = "0111"
 directory_mask = "0755"
 """
 MOUNTD: Final = """\
@@ -89,8 +87,7 @@ class Beside:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             self.port = int(sock.getsockname()[1])
         self._mountd = find_package("ksmbd-tools", "bookworm") / "usr/sbin/ksmbd.mountd"
-        busybox = Path("/usr/bin/busybox")
-        self.machine = Machine(find_kernel(KERNELS[kernel]), busybox, Path(daemon.__file__), folder, SERVER, self.port)
+        self.machine = server_machine(folder, SERVERS[kernel], self.port)
         users = folder / "users.db"
         with UserStore.open(users, create=True) as store:
             store.add(USER, PASSWORD)
@@ -229,7 +226,7 @@ def _list(client: Client, tree: int) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.beside", description=__doc__.partition("\n")[0])
-    parser.add_argument("--kernel", choices=KERNELS, default="7.3")
+    parser.add_argument("--kernel", choices=SERVERS, default="7.3")
     parser.add_argument("--groups", nargs="+", default=GROUPS, metavar="GROUP", help="of leaf tests, as create")
     parser.add_argument("what", choices=("leaves", "figures"))
     options = parser.parse_args(arguments)

@@ -1,40 +1,28 @@
 """cifs.ko mounts with the option `posix`: modes, names and special files are what they are here."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.vm import client, client_posix
-from tests.vm.conftest import NEEDED
-from tests.vm.kernel import KernelMissing, find_kernel
 from tests.vm.machine import Machine
+from tests.vm.machines import CLIENTS, client_machine
 from tests.vm.mounting import Mount, Mounter, Refused
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
-KERNELS: Final = {"stable": "", "newer": "trixie"}  # whose backports
 NAMES: Final = [
     "a:b", "what?", "*", "<in>out", "pipe|pipe", 'quo"te', "at the end.", "at the end ", "ü", "x" * 255,
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=KERNELS)
+@pytest.fixture(scope="module", params=CLIENTS)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Instead of that of the other tests: newer kernels make links and special files as well."""
-    missing = [name for name in NEEDED if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    try:
-        kernel = find_kernel(KERNELS[request.param])
-    except KernelMissing as error:
-        pytest.skip(str(error))
-    busybox = Path(shutil.which("busybox") or "")
-    with Machine(kernel, busybox, Path(client.__file__), tmp_path_factory.mktemp("posix")) as machine:
+    with client_machine(tmp_path_factory.mktemp("posix"), CLIENTS[request.param]) as machine:
         yield machine
 
 
@@ -47,7 +35,7 @@ def mount(mounter: Mounter) -> Iterator[Mount]:
 @pytest.fixture
 def new(request: pytest.FixtureRequest) -> bool:
     """Whether the kernel is one of those that make links and special files."""
-    return bool(KERNELS[request.node.callspec.params["machine"]])
+    return request.node.callspec.params["machine"] == "newer"
 
 
 def test_the_extensions_are_agreed_on(mount: Mount):

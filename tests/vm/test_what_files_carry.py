@@ -4,7 +4,6 @@ Debian's kernels are built without the option `compress`.
 """
 
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -15,33 +14,24 @@ import pytest
 
 from tests.btrfs import BtrfsMissing, mounted_btrfs
 from tests.vm import client, client_carrying
-from tests.vm.conftest import NEEDED
-from tests.vm.kernel import KernelMissing, find_kernel
 from tests.vm.machine import Machine
+from tests.vm.machines import CLIENTS, client_machine
 from tests.vm.mounting import Mount, Mounter
 from tests.vm.server import Server
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
-KERNELS: Final = {"stable": "", "newer": "trixie"}  # whose backports
 MIB: Final = 1 << 20
 BLOCK: Final = 65536  # holes of this size are holes on every file system
 USERS: Final = "S-1-5-32-545"
 EVERYONE: Final = "S-1-1-0"
 
 
-@pytest.fixture(scope="module", params=KERNELS)
+@pytest.fixture(scope="module", params=CLIENTS)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Instead of that of the other tests: newer kernels make links in a second way."""
-    missing = [name for name in (*NEEDED, "getcifsacl", "setcifsacl") if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    try:
-        kernel = find_kernel(KERNELS[request.param])
-    except KernelMissing as error:
-        pytest.skip(str(error))
-    busybox = Path(shutil.which("busybox") or "")
-    with Machine(kernel, busybox, Path(client.__file__), tmp_path_factory.mktemp("carrying")) as machine:
+    folder = tmp_path_factory.mktemp("carrying")
+    with client_machine(folder, CLIENTS[request.param], ("getcifsacl", "setcifsacl")) as machine:
         yield machine
 
 
@@ -64,7 +54,7 @@ def cloned(mounter: Mounter, cloning: Server) -> Iterator[Mount]:
 
 @pytest.fixture
 def newer(request: pytest.FixtureRequest) -> bool:
-    return bool(KERNELS[request.node.callspec.params["machine"]])
+    return request.node.callspec.params["machine"] == "newer"
 
 
 # Descriptors -----------------------------------------------------------------------------------------------------

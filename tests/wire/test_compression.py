@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smbport.wire.compression import (
+    MAX_PAYLOADS,
     Segment,
     chained_head,
     pack_pattern,
@@ -78,3 +79,11 @@ def test_lies(message: bytes):
 def test_no_room_is_no_size():
     header = bytes.fromhex("fc534d42 00000000 0100 0100 04000000 00000000")
     assert split(header) == (True, [Segment(LZNT1, b"", 0)])
+
+
+def test_many_payloads_but_not_any_number():
+    payload = pack_segment(Segment(PATTERN, pack_pattern(97, 1), 1))
+    most = MAX_PAYLOADS - 1  # one is the head
+    assert len(split(chained_head(b"head", most) + most * payload)[1]) == MAX_PAYLOADS
+    with pytest.raises(BadStructure, match="too many"):
+        split(chained_head(b"head", most + 1) + (most + 1) * payload)

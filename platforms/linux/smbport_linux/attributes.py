@@ -1,17 +1,25 @@
 """Extended attributes: the namespace `user` of Linux, less what servers keep there for themselves."""
 
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from errno import EINVAL, ENAMETOOLONG, ENODATA, ENOENT, EPERM, ERANGE
+from types import MappingProxyType
 from typing import Final
 
-from smbport.platform import Node
+from smbport.platform import Directory, Entry, Node
 from smbport.posix.dosattrib import ATTRIBUTE_NAME
-from smbport.posix.files import PosixNode
+from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.walk import error
+from smbport_linux.files import LinuxDirectory
+from smbport_linux.stats import list_entry_attributes
 
 __all__ = ["LinuxAttributes", "StreamValues"]
 
 PREFIX: Final = "user."
+PREFIX_BYTES: Final = PREFIX.encode()
+ONLY_MARKS: Final = ATTRIBUTE_NAME.encode() + b"\0"
+NONE: Final[Mapping[str, int]] = MappingProxyType({})
 STREAMS: Final = PREFIX + "DosStream."
 MAX_VALUE: Final = 65536  # XATTR_SIZE_MAX; ext4 has room for about 4000 bytes
 MAX_NAME: Final = 255  # XATTR_NAME_MAX, with the prefix
@@ -42,6 +50,36 @@ class LinuxAttributes:
             if reason.errno != ENODATA:
                 raise
             return None
+
+    def lengths(
+        self, directory: Directory, entries: Sequence[Entry], *, wait: bool = False
+    ) -> list[Mapping[str, int] | None]:
+        check_wait(wait)
+        if not isinstance(directory, LinuxDirectory):
+            raise error(EINVAL)
+        fd, _ = directory.where()
+        assert isinstance(fd, int)  # else it could not be listed
+        bare, links = directory.home.bare, directory.links
+        found: list[Mapping[str, int] | None] = [NONE] * len(entries)
+        unknown = []
+        for index, (name, stat) in enumerate(entries):
+            if links and name in links:
+                found[index] = None
+            elif stat is not None and not bare.find(stat):
+                unknown.append((index, os.fsencode(name), stat))
+        paths = []
+        lists = list_entry_attributes(fd, [encoded for _, encoded, _ in unknown])
+        for (index, encoded, stat), attributes in zip(unknown, lists, strict=True):
+            public = public_names(attributes)
+            if public:
+                paths.append((index, b"/proc/self/fd/%d/%s" % (fd, encoded), public))
+            else:
+                bare.keep(stat, True)
+        if paths:
+            with directory.home.rights:
+                for index, path, public in paths:
+                    found[index] = measure(path, public)
+        return found
 
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
         if not is_public(PREFIX + name):
@@ -102,6 +140,22 @@ def reach(node: Node, *, wait: bool = True) -> tuple[PosixNode, int | str | byte
         raise error(EINVAL)
     node.check_change(wait)
     return node, node.where()[0]
+
+
+def public_names(attributes: bytes) -> list[str]:
+    """Those of a list as the kernel gives it that clients may see; nearly always none."""
+    if PREFIX_BYTES not in attributes or attributes == ONLY_MARKS:
+        return []
+    return [name for name in os.fsdecode(attributes).split("\0") if is_public(name)]
+
+
+def measure(path: bytes, attributes: Sequence[str]) -> dict[str, int]:
+    """How long the values of a file are that may be read."""
+    found = {}
+    for name in attributes:
+        with suppress(OSError):
+            found[name.removeprefix(PREFIX)] = len(os.getxattr(path, name, follow_symlinks=False))
+    return found
 
 
 def is_public(name: str) -> bool:

@@ -12,24 +12,26 @@ import sys
 import termios
 from collections.abc import Sequence
 from errno import EINTR, ENOSYS, EPERM
-from struct import Struct
+from struct import Struct, calcsize
 from typing import Final, NamedTuple
 
 __all__ = [
-    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "Credentials", "IN_ATTRIB", "IN_CREATE", "IN_DELETE", "IN_EXCL_UNLINK",
-    "IN_IGNORED", "IN_ISDIR", "IN_MODIFY", "IN_MOVED_FROM", "IN_MOVED_TO", "IN_MOVE_SELF", "IN_ONLYDIR",
-    "IN_Q_OVERFLOW", "MarkReader", "RESOLVE_BENEATH", "RESOLVE_CACHED", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV",
-    "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "StatxBuffer", "assume_identity", "clone_range", "failure",
-    "file_system_type", "has_getxattrat", "has_openat2", "has_thread_identity", "inotify_add_watch", "inotify_init",
+    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "FS_COMPR_FL", "FS_NOCOMP_FL", "IN_ATTRIB", "IN_CREATE", "IN_DELETE",
+    "IN_EXCL_UNLINK", "IN_IGNORED", "IN_ISDIR", "IN_MODIFY", "IN_MOVED_FROM", "IN_MOVED_TO", "IN_MOVE_SELF",
+    "IN_ONLYDIR", "IN_Q_OVERFLOW", "RESOLVE_BENEATH", "RESOLVE_CACHED", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV",
+    "STATX_ATTR_COMPRESSED", "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "AttributeLister", "Credentials",
+    "MarkReader", "StatxBuffer", "assume_identity", "clone_range", "failure", "file_system_type", "has_getxattrat",
+    "has_listxattrat", "has_openat2", "has_thread_identity", "inode_flags", "inotify_add_watch", "inotify_init",
     "inotify_remove_watch", "keep_size_allocate", "may_change", "new_statx_buffer", "openat2", "punch_hole",
-    "quick_openat2", "read_nowait", "rename_noreplace", "resume_identity", "set_times", "statx", "unacknowledged",
-    "zero_range",
+    "quick_openat2", "read_nowait", "rename_noreplace", "resume_identity", "set_inode_flags", "set_times", "statx",
+    "unacknowledged", "zero_range",
 ]  # fmt: skip
 
 # System calls since 2019 have one number on all architectures.
 SYS_OPENAT2: Final = ctypes.c_long(437)
 SYS_FACCESSAT2: Final = ctypes.c_long(439)
 SYS_GETXATTRAT: Final = ctypes.c_long(464)  # Linux 6.13
+SYS_LISTXATTRAT: Final = ctypes.c_long(465)  # likewise
 
 RESOLVE_NO_XDEV: Final = 0x01
 RESOLVE_NO_MAGICLINKS: Final = 0x02
@@ -41,15 +43,20 @@ AT_SYMLINK_NOFOLLOW: Final = 0x100
 AT_EACCESS: Final = 0x200
 AT_EMPTY_PATH: Final = 0x1000
 
+STATX_ATTR_COMPRESSED: Final = 0x4
 STATX_BTIME: Final = 0x800
 STATX_WANTED: Final = 0x7FF | STATX_BTIME  # and the basic states
-STATX_FIELDS: Final = Struct("=I12xIIIH2xQQQ8xqI4xqI4xqI4xqI4x8xII")
-"""mask, links, uid, gid, mode, inode, size, 512-byte blocks, (s, ns) of access, birth, change, write, device (2)."""
+STATX_FIELDS: Final = Struct("=I4xQIIIH2xQQQ8xqI4xqI4xqI4xqI4x8xII")
+"""mask, attributes, links, uid, gid, mode, inode, size, blocks, (s, ns) of access, birth, change, write, device (2)."""
 
 RENAME_NOREPLACE: Final = 1
 FALLOC_FL_KEEP_SIZE: Final = 0x01
 FALLOC_FL_PUNCH_HOLE: Final = 0x02
 FALLOC_FL_ZERO_RANGE: Final = 0x10
+FS_COMPR_FL: Final = 0x00000004
+FS_NOCOMP_FL: Final = 0x00000400
+FS_IOC_GETFLAGS: Final = 2 << 30 | calcsize("l") << 16 | 0x6601  # likewise; they say long, and mean int
+FS_IOC_SETFLAGS: Final = 1 << 30 | calcsize("l") << 16 | 0x6602
 FICLONERANGE: Final = 0x4020940D  # as on all architectures but MIPS, PowerPC and SPARC, which refuse it
 FILE_CLONE_RANGE: Final = Struct("=qQQQ")  # source, its offset, length, offset in the target
 UTIME_OMIT: Final = (1 << 30) - 2
@@ -153,6 +160,16 @@ def clone_range(source: int, source_offset: int, length: int, target: int, targe
     fcntl.ioctl(target, FICLONERANGE, FILE_CLONE_RANGE.pack(source, source_offset, length, target_offset))
 
 
+def inode_flags(fd: int) -> int:
+    """The flags of chattr(1), FS_..._FL.  OSError(ENOTTY) or OSError(EOPNOTSUPP) if the file system has none."""
+    return int.from_bytes(fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(4)), sys.byteorder)
+
+
+def set_inode_flags(fd: int, flags: int) -> None:
+    """Set all of them.  Some file systems keep what means nothing to them, and do not say so."""
+    fcntl.ioctl(fd, FS_IOC_SETFLAGS, flags.to_bytes(4, sys.byteorder))
+
+
 def unacknowledged(sock: socket.socket) -> int:
     """How many of the bytes that were sent the peer's system has not acknowledged."""
     return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)  # which is SIOCOUTQ
@@ -235,6 +252,28 @@ class MarkReader:
 def has_getxattrat() -> bool:
     """Whether the kernel has the call that `MarkReader` uses."""
     return MarkReader("user.smbport").read(AT_FDCWD, b"/") is not None or ctypes.get_errno() not in (ENOSYS, EPERM)
+
+
+class AttributeLister:
+    """Tells what attributes directory entries have; for one thread at a time."""
+
+    __slots__ = ("_list", "_size")
+
+    def __init__(self) -> None:
+        self._list = ctypes.create_string_buffer(1 << 16)  # XATTR_LIST_MAX
+        self._size = ctypes.c_size_t(len(self._list))
+
+    def read(self, directory: int, name: bytes) -> bytes | None:
+        """The names, each with a zero behind it, links not followed; None if they cannot be had."""
+        length = quick_syscall(SYS_LISTXATTRAT, directory, name, AT_SYMLINK_NOFOLLOW, self._list, self._size)
+        if not length:  # nearly always
+            return b""
+        return None if length < 0 else ctypes.string_at(self._list, length)
+
+
+def has_listxattrat() -> bool:
+    """Whether the kernel has the call that `AttributeLister` uses."""
+    return AttributeLister().read(AT_FDCWD, b"/") is not None or ctypes.get_errno() not in (ENOSYS, EPERM)
 
 
 # The identity of a thread

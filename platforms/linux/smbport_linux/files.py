@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from smbport.platform import Stat
 from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
+from smbport.posix.marks import Unchanged
 from smbport.posix.walk import PLAIN, error
 from smbport_linux.calls import keep_size_allocate, read_nowait, set_times
 from smbport_linux.inline import INLINE_WRITE, ChangeGate
@@ -22,6 +23,7 @@ class LinuxHome(Home, Protocol):
     """What an open file asks of the volume that it came from."""
 
     gate: ChangeGate
+    bare: Unchanged[bool]  # of files that have no attributes which clients see: True
     page_size: int  # what the page cache reads at least, in bytes
 
     def state(self, fd: int, *, path_only: bool) -> Stat:
@@ -35,6 +37,10 @@ class LinuxNode(PosixNode):
     _home: LinuxHome
     _inline: bool  # changes may be made inline: the file system is known and local
     _path_only: bool
+
+    @property
+    def home(self) -> LinuxHome:
+        return self._home
 
     @property
     def inline(self) -> bool:

@@ -16,9 +16,11 @@ from smbport_linux.attributes import LinuxAttributes, StreamValues
 from smbport_linux.beneath import new_walker
 from smbport_linux.calls import Credentials, unacknowledged
 from smbport_linux.clone import LinuxClone, why_no_clone
+from smbport_linux.compression import LinuxCompression
 from smbport_linux.identity import LinuxIdentity, find_own_credentials, why_no_identity
 from smbport_linux.interfaces import find_interfaces
 from smbport_linux.range_locks import LinuxRangeLocks, why_no_range_locks
+from smbport_linux.ready import LinuxReadySet
 from smbport_linux.sparse import LinuxSparse, why_no_sparse
 from smbport_linux.volume import LinuxVolume, find_linux_features
 from smbport_linux.watch import LinuxWatch, why_no_watch
@@ -38,6 +40,16 @@ class LinuxPlatform(PosixPlatform):
 
     name: str = "linux"
     own: Credentials = field(default_factory=find_own_credentials)
+    swept: set[tuple[int, int]] = field(default_factory=set)  # roots: several shares may have one, and a start is one
+
+    def open_volume(self, path: str) -> Volume:
+        volume = PosixPlatform.open_volume(self, path)  # slots make another class of this one, which super() misses
+        assert isinstance(volume, LinuxVolume)
+        root = os.fstat(volume.root.fd)
+        if (root.st_dev, root.st_ino) not in self.swept:
+            self.swept.add((root.st_dev, root.st_ino))
+            volume.sweep()
+        return volume
 
     def new_volume(self, root: Root) -> Volume:
         return LinuxVolume(root, find_linux_features(root), self.umask, new_walker(root), self.own)
@@ -59,7 +71,7 @@ def probe() -> LinuxPlatform:
     }
     platform = LinuxPlatform(
         own=own,
-        sockets=PosixSockets(find_interfaces, unacknowledged),
+        sockets=PosixSockets(find_interfaces, unacknowledged, LinuxReadySet),
         zero_copy=LinuxZeroCopy(),
         acl=None if reasons["acl"] else LinuxAccessControl(),
         attributes=LinuxAttributes(),
@@ -68,6 +80,7 @@ def probe() -> LinuxPlatform:
         identity=None if reasons["identity"] else LinuxIdentity(own),
         clone=None if reasons["clone"] else LinuxClone(),
         sparse=None if reasons["sparse"] else LinuxSparse(),
+        compression=LinuxCompression(),
         range_locks=None if reasons["range_locks"] else LinuxRangeLocks(),
         absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )

@@ -13,27 +13,34 @@ from smbport_linux.calls import (
     STATX_BTIME,
     STATX_FIELDS,
     STATX_WANTED,
+    AttributeLister,
     MarkReader,
     StatxBuffer,
     failure,
     has_getxattrat,
+    has_listxattrat,
     new_statx_buffer,
     statx,
 )
 
-__all__ = ["read_entry_marks", "read_entry_states", "read_marks", "read_open_state", "tells_birth"]
+__all__ = [
+    "list_entry_attributes", "read_entry_marks", "read_entry_states", "read_marks", "read_open_state", "tells_birth",
+]  # fmt: skip
 
 unpack: Final = STATX_FIELDS.unpack_from
 makedev: Final = os.makedev
 new_tuple: Final = tuple.__new__  # half the price of calling FileKey, and this is done for each entry of a listing
 
 
-def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer) -> Stat:
-    """The state of a directory entry, without marks, by way of a buffer that no other thread uses."""
+def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer, compressed: int) -> Stat:
+    """The state of a directory entry, without marks, by way of a buffer that no other thread uses.
+
+    `compressed` is STATX_ATTR_COMPRESSED where that is true; ext4 says it of files that it does not compress.
+    """
     if statx(directory, name, flags, STATX_WANTED, buffer):
         raise failure()
     (
-        mask, links, uid, gid, mode, inode, size, blocks,
+        mask, attributes, links, uid, gid, mode, inode, size, blocks,
         access_s, access_ns, birth_s, birth_ns, change_s, change_ns, write_s, write_ns, major, minor,
     ) = unpack(buffer)  # fmt: skip
     access_ns += access_s * 1_000_000_000
@@ -46,21 +53,22 @@ def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer) -> 
     return Stat(
         new_tuple(FileKey, (makedev(major, minor), inode)), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512,
         links, mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
+        attributes & compressed != 0,
     )  # fmt: skip
 
 
-def read_open_state(fd: int) -> Stat:
+def read_open_state(fd: int, compressed: int = 0) -> Stat:
     """The state of what is open, without marks."""
-    return read_state(fd, b"", AT_EMPTY_PATH, new_statx_buffer())
+    return read_state(fd, b"", AT_EMPTY_PATH, new_statx_buffer(), compressed)
 
 
-def read_entry_states(directory: int, names: Sequence[bytes]) -> list[Stat | None]:
+def read_entry_states(directory: int, names: Sequence[bytes], compressed: int = 0) -> list[Stat | None]:
     """The states of directory entries, without marks and not following links; None for what cannot be had."""
     buffer = new_statx_buffer()
     found: list[Stat | None] = []
     for name in names:
         try:
-            found.append(read_state(directory, name, AT_SYMLINK_NOFOLLOW, buffer))
+            found.append(read_state(directory, name, AT_SYMLINK_NOFOLLOW, buffer, compressed))
         except OSError:
             found.append(None)
     return found
@@ -89,3 +97,18 @@ def read_entry_marks(directory: int, names: Sequence[bytes]) -> list[Marks]:
         values = [read(directory, name) for name in names]
         return [NO_MARKS if value is None else parse_marks(value) for value in values]
     return [read_marks(b"/proc/self/fd/%d/%s" % (directory, name), follow=False) for name in names]
+
+
+def list_entry_attributes(directory: int, names: Sequence[bytes]) -> list[bytes]:
+    """What attributes directory entries have, as the kernel writes it; b"" also where that cannot be had."""
+    if has_listxattrat():
+        read = AttributeLister().read
+        return [read(directory, name) or b"" for name in names]
+    return [_list_attributes(b"/proc/self/fd/%d/%s" % (directory, name)) for name in names]
+
+
+def _list_attributes(path: bytes) -> bytes:
+    try:
+        return b"".join(os.fsencode(name) + b"\0" for name in os.listxattr(path, follow_symlinks=False))
+    except OSError:
+        return b""

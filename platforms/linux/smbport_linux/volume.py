@@ -2,25 +2,28 @@
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from errno import EAGAIN, EEXIST, EINVAL, ENOSYS, ENXIO, EOPNOTSUPP
 from mmap import PAGESIZE
-from stat import S_IMODE, S_ISREG, S_ISVTX
+from stat import S_IMODE, S_ISDIR, S_ISREG, S_ISVTX
 from threading import Lock
 from typing import Final
 
-from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Kind, Space, Stat, Volume
+from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Space, Stat, Volume
 from smbport.posix.dosattrib import ATTRIBUTE_NAME, Marks, pack_marks
 from smbport.posix.files import PosixNode, check_wait
-from smbport.posix.marks import MARKED_KINDS, MarkCache, add_marks
+from smbport.posix.marks import MARKED_KINDS, MarkCache, Unchanged, add_marks
+from smbport.posix.orphans import Sweeper
+from smbport.posix.sidestore import SideStore
 from smbport.posix.volume import CREATE_FLAGS, LIST, OPEN_FLAGS, PosixVolume, find_features, may_pass_sticky
 from smbport.posix.walk import Root, Walker, check_path, error
 from smbport_linux.beneath import Opener, knows_cached_names
-from smbport_linux.calls import Credentials, may_change, rename_noreplace
+from smbport_linux.calls import STATX_ATTR_COMPRESSED, Credentials, may_change, rename_noreplace
 from smbport_linux.clone import REFLINK_FILE_SYSTEMS
+from smbport_linux.compression import COMPRESSING_FILE_SYSTEMS
 from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
+from smbport_linux.handles import find_handles
 from smbport_linux.identity import Rights
 from smbport_linux.inline import INLINE_WRITE, LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
 from smbport_linux.mounts import find_file_system
@@ -37,7 +40,8 @@ class LinuxVolume(PosixVolume):
     """A directory tree of the host."""
 
     __slots__ = (
-        "_device", "_is_view", "_marks", "_marks_lock", "_opener", "_own", "_reads", "_uid", "gate", "page_size",
+        "_compressed", "_device", "_handles", "_is_view", "_marks", "_marks_lock", "_opener", "_own", "_reads",
+        "_sweeper", "_uid", "bare", "gate", "page_size",
     )  # fmt: skip
 
     def __init__(self, root: Root, features: Features, umask: int, walker: Walker, own: Credentials) -> None:
@@ -45,16 +49,26 @@ class LinuxVolume(PosixVolume):
         self.walker = walker
         self.gate = ChangeGate()
         self.page_size = max(PAGESIZE, os.fstatvfs(root.fd).f_bsize)
+        self._compressed = STATX_ATTR_COMPRESSED if features.compression else 0
         self._device = os.fstat(root.fd).st_dev
         self._reads = READS_PLAIN if features.file_system in MEMORY_FILE_SYSTEMS else READS_NOWAIT
         self._marks = MarkCache()
         self._marks_lock = Lock()
+        self.bare = Unchanged[bool]()
         self._own = own
         self._uid = own.uid_number
         self._is_view = False
         self._opener: Opener | None = None  # to find names inline
         if features.inline_io and isinstance(walker, Opener) and knows_cached_names():
             self._opener = walker
+        self._handles = find_handles(root, features)
+        self.side = SideStore(root, self._handles)
+        self._sweeper: Sweeper | None = None
+
+    def sweep(self) -> None:
+        """Remove what local programs have left in the side store when they removed files, meanwhile and in a thread."""
+        if self._handles is not None and self.side.exists and not self.features.read_only:
+            self._sweeper = Sweeper(self.root, self._handles)
 
     def acting_as(self, account: Account) -> Volume:
         view = copy.copy(self)
@@ -69,7 +83,7 @@ class LinuxVolume(PosixVolume):
     # also if its permissions do not let him read user attributes.
 
     def state(self, fd: int, *, path_only: bool) -> Stat:
-        stat = read_open_state(fd)
+        stat = read_open_state(fd, self._compressed)
         if self.features.stores_marks and stat.kind in MARKED_KINDS:
             marks = self._marks.find(stat)
             if marks is None:
@@ -79,12 +93,12 @@ class LinuxVolume(PosixVolume):
         return stat
 
     def adopt(self, fd: int) -> File:
-        return self._new_file(fd, read_open_state(fd))
+        return self._new_file(fd, os.fstat(fd))
 
     def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
         encoded = [os.fsencode(name) for name in names]
         with self.rights:
-            found = read_entry_states(directory, encoded)
+            found = read_entry_states(directory, encoded, self._compressed)
         if self.features.stores_marks:
             self._add_entry_marks(directory, encoded, found)
         return found
@@ -136,18 +150,18 @@ class LinuxVolume(PosixVolume):
         with self.rights:
             fd, path_only = self._open_anything(check_path(path), access, follow=follow, wait=wait)
             try:
-                stat = read_open_state(fd)
-                if path_only and stat.kind == Kind.DIRECTORY:
+                found = os.fstat(fd)
+                if path_only and S_ISDIR(found.st_mode):
                     fd, path_only = make_listable(fd)
             except OSError:
                 os.close(fd)
                 raise
-        if stat.kind == Kind.DIRECTORY:
-            return self._new_directory(fd, path, stat, path_only=path_only)
-        if access and stat.kind != Kind.FILE:
+        if S_ISDIR(found.st_mode):
+            return self._new_directory(fd, path, found, path_only=path_only)
+        if access and not S_ISREG(found.st_mode):
             os.close(fd)
             raise error(ENXIO)
-        return self._new_file(fd, stat, path_only=path_only)
+        return self._new_file(fd, found, path_only=path_only)
 
     def _open_anything(self, path: bytes, access: int, *, follow: bool, wait: bool) -> tuple[int, bool]:
         """A descriptor of what `path` names, and whether it is O_PATH only."""
@@ -180,15 +194,15 @@ class LinuxVolume(PosixVolume):
         finally:
             os.close(fd)
 
-    def _new_file(self, fd: int, stat: Stat, *, path_only: bool = False) -> LinuxFile:
-        own = stat.key.device == self._device
+    def _new_file(self, fd: int, found: os.stat_result, *, path_only: bool = False) -> LinuxFile:
+        own = found.st_dev == self._device
         # In another file system mounted below this one, the kernel says what RWF_NOWAIT may read.
         reads = self._reads if own else READS_NOWAIT
         inline = own and self.features.inline_io
         return LinuxFile(fd, self, reads, inline=inline, path_only=path_only)
 
-    def _new_directory(self, fd: int, path: str, stat: Stat, *, path_only: bool) -> LinuxDirectory:
-        inline = stat.key.device == self._device and self.features.inline_io
+    def _new_directory(self, fd: int, path: str, found: os.stat_result, *, path_only: bool) -> LinuxDirectory:
+        inline = found.st_dev == self._device and self.features.inline_io
         return LinuxDirectory(fd, self, path, inline=inline, path_only=path_only)
 
     # Changing names
@@ -197,13 +211,16 @@ class LinuxVolume(PosixVolume):
         if not path:
             raise error(EEXIST)
         encoded = check_path(path)
-        with self._changing(wait), self.rights:
+        entered_ns = 0 if wait else self.gate.enter()
+        with self.rights:
             if wait:
                 fd = self.walker.open(encoded, CREATE_FLAGS[access], mode)
             else:
                 fd = self._create_cached(encoded, CREATE_FLAGS[access], mode)
             self._complete_mode(fd, encoded, mode)
-        return self._new_file(fd, read_open_state(fd))
+        if not wait:
+            self.gate.leave(entered_ns, 0)
+        return self._new_file(fd, os.fstat(fd))
 
     def _create_cached(self, path: bytes, flags: int, mode: int) -> int:
         """In a directory that is found without waiting.  Where the name goes, a file system mostly knows, too."""
@@ -213,22 +230,13 @@ class LinuxVolume(PosixVolume):
         finally:
             os.close(parent)
 
-    @contextmanager
-    def _changing(self, wait: bool) -> Iterator[None]:
-        """Around a change of names; inline, BlockingIOError if there may be no such now."""
-        if wait:
-            yield
-            return
-        entered_ns = self.gate.enter()
-        yield
-        self.gate.leave(entered_ns, 0)
-
     def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
         if wait:
             super().remove(path, key, directory=directory, wait=True)
             return
         encoded = check_path(path)
-        with self._changing(wait), self.rights:
+        entered_ns = self.gate.enter()
+        with self.rights:
             parent, name = self._parent(encoded, wait=False)
             try:
                 found = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -239,6 +247,7 @@ class LinuxVolume(PosixVolume):
                 os.unlink(name, dir_fd=parent)
             finally:
                 os.close(parent)
+        self.gate.leave(entered_ns, 0)
 
     def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
         check_wait(wait)
@@ -254,7 +263,7 @@ class LinuxVolume(PosixVolume):
                 os.close(parent)
             self._complete_mode(fd, encoded, mode)
             fd, path_only = make_listable(fd)
-        return self._new_directory(fd, path, read_open_state(fd), path_only=path_only)
+        return self._new_directory(fd, path, os.fstat(fd), path_only=path_only)
 
     def _complete_mode(self, fd: int, path: bytes, mode: int) -> None:
         """Give something new the bits that the umask has taken, unless it was not the umask but an inherited ACL."""
@@ -286,9 +295,11 @@ class LinuxVolume(PosixVolume):
         with self.rights:
             parent, name = self._parent(encoded, wait=wait)
             try:
-                if not wait and os.stat(b".", dir_fd=parent).st_mode & S_ISVTX:
+                if wait:
+                    return may_change(parent) and may_pass_sticky(parent, name, self._uid)
+                if os.fstat(parent).st_mode & S_ISVTX:
                     raise error(EAGAIN)  # then it depends on the entry, which may have to be looked up
-                return may_change(parent) and may_pass_sticky(parent, name, self._uid)
+                return may_change(parent)
             finally:
                 os.close(parent)
 
@@ -307,6 +318,10 @@ class LinuxVolume(PosixVolume):
     def close(self) -> None:
         if self._is_view:
             return
+        if self._sweeper is not None:
+            self._sweeper.stop()
+        if self._handles is not None:
+            self._handles.close()
         super().close()
 
 
@@ -344,6 +359,7 @@ def find_linux_features(root: Root) -> Features:
         inline_io=is_local,
         holes=file_system in HOLE_FILE_SYSTEMS,
         reflink=file_system in REFLINK_FILE_SYSTEMS,
+        compression=file_system in COMPRESSING_FILE_SYSTEMS,
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from smbport.commands.contexts.request import Contexts
+from smbport.commands.macos import offers_modes
 from smbport.state.tree import TreeConnect
 from smbport.wire.aapl import (
     AaplCapability,
@@ -31,6 +32,8 @@ def answer_query(tree: TreeConnect, query: ServerQuery) -> bytes:
     if query.wanted & AaplQuery.SERVER_CAPABILITIES:
         session.aapl = AaplCapability.UNIX_BASED | AaplCapability.COPY_FILE
         session.aapl |= query.capabilities & AaplCapability.READ_DIR_ATTRIBUTES
+        if offers_modes(tree):
+            session.aapl |= AaplCapability.NFS_ACE
     volume = 0
     if settings.case_sensitive and tree.volume.features.case_sensitive:
         volume |= VolumeCapability.CASE_SENSITIVE

@@ -46,7 +46,7 @@ def _find(call: Call, path: str) -> Referral:
     """Raises NOT_FOUND: also for what only a domain could know, which are paths of less than two parts."""
     parts = [part for part in path.split("\\") if part]
     share = call.server.find_share(parts[1]) if len(parts) > 1 else None
-    if share is None or share.links is None or not may_connect(call.session, share):
+    if share is None or share.links is None or not may_connect(call.session, share, call.connection.address):
         raise StatusError(Status.NOT_FOUND, f"no links for {path!r}")
     if len(parts) == 2:
         root = "\\" + "\\".join(parts)

@@ -3,10 +3,10 @@
 import errno
 import ipaddress
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
-from smbport.platform import POWERS, Account, Interface, Platform
+from smbport.platform import POWERS, Account, Interface, Platform, ReadySet
 from smbport.testing.exam.bench import check_refused, demanding, open_bench, proctored, require
 
 __all__ = ["check_honesty", "check_sockets"]
@@ -87,7 +87,24 @@ def check_sockets(platform: Platform) -> str:
     require(all(isinstance(sock, socket.socket) for sock in sockets.inherited()), "inherited() gives sockets, or []")
     for interface in sockets.interfaces():
         _check_interface(interface)
+    ready = sockets.ready_set()
+    if ready is not None:
+        with closing(ready):
+            _check_ready_set(ready)
     return ""
+
+
+def _check_ready_set(ready: ReadySet) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ready.add(ours.fileno())
+        require(not ready.wait(0, 8), "a set names no socket that has nothing to read")
+        theirs.send(b"exam")
+        for _ in range(2):
+            named = [descriptor for descriptor, _ in ready.wait(0, 8)]
+            require(named == [ours.fileno()], "a set names a socket for as long as it can be read")
+        ready.remove(ours.fileno())
+        require(not ready.wait(0, 8), "a set does not name a socket that was removed")
 
 
 def _check_listener(sock: socket.socket) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
-from smbport.platform import ACCESS_READ, Account, File, Identity, Platform, Volume, ZeroCopy
+from smbport.platform import ACCESS_READ, Account, Attributes, File, Identity, Node, Platform, Volume, ZeroCopy
 from smbport.testing.exam.bench import (
     BOTH,
     Bench,
@@ -61,10 +61,23 @@ def check_attributes(platform: Platform, path: str) -> str:
             require(set(attributes.names(node)) == before | {"exam"}, "names() lists what was set, without a namespace")
             demand = "set of more than max_value bytes is OSError(ENOSPC) or OSError(E2BIG)"
             check_refused(demand, NO_ROOM, attributes.set, node, "exam", bytes(attributes.max_value + 1))
+            _check_lengths(attributes, bench, node)
             attributes.remove(node, "exam")
             require(set(attributes.names(node)) == before, "remove takes the attribute away")
             node.close()
     return ""
+
+
+def _check_lengths(attributes: Attributes, bench: Bench, node: Node) -> None:
+    """`node` has one attribute at least."""
+    directory = bench.volume.open(bench.base, ACCESS_READ)
+    assert directory.is_directory
+    entries = directory.entries(10)
+    expected = {name: len(attributes.get(node, name) or b"") for name in attributes.names(node)}
+    for entry, lengths in zip(entries, attributes.lengths(directory, entries), strict=True):
+        if entry.stat is not None and entry.stat.key == node.stat().key:
+            require(lengths is None or lengths == expected, "lengths gives what names and get give, or None")
+    directory.close()
 
 
 def check_clone(platform: Platform, path: str) -> str:

@@ -64,6 +64,15 @@ def test_nothing_is_a_success(wire: Any, peer: Any, source: Any, target: Any) ->
     assert wire.faults.counts["Clone.reflink"] == 0
 
 
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_one_is_compressed(wire: Any, peer: Any, source: Any, target: Any, name: str) -> None:
+    compressed = {"source": source, "target": target}[name]
+    assert peer.fsctl(FsControl.SET_COMPRESSION, b"\1\0", file=compressed)[0] == "SUCCESS"
+    assert share(peer, source, target, 0, 0, 4 * BLOCK) == "SUCCESS"
+    assert wire.content("target") == DATA
+    assert (wire.stat("source").compressed, wire.stat("target").compressed) == (name == "source", name == "target")
+
+
 def test_the_target_does_not_grow(wire: Any, peer: Any, source: Any, target: Any) -> None:
     assert share(peer, source, target, 0, 3 * BLOCK, 2 * BLOCK) == "SUCCESS"
     assert wire.content("target") == BLANK[: 3 * BLOCK] + DATA[:BLOCK]

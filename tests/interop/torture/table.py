@@ -21,7 +21,7 @@ from tests.interop.launchers import chosen
 from tests.interop.launchers import differences as clients_differ
 
 __all__ = [
-    "CLONING", "LOCAL_LOCKS", "PAGE", "PLATFORMS", "WITHOUT_DESCRIPTORS", "WITH_DESCRIPTORS", "Case", "Leaf",
+    "CLONING", "LOCAL_LOCKS", "PAGE", "PLATFORMS", "Case", "Leaf",
     "by_administrator", "cases", "differences", "options", "page", "rows", "share_of",
 ]  # fmt: skip
 
@@ -41,7 +41,8 @@ OPTIONS: Final = (
 BY_ADMINISTRATOR: Final = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.acl*")
 
 # What some leaves must be run on: a share that stores Windows security descriptors, one that has short names as well,
-# one that is continuously available, one that can clone, which is tried on Linux (a btrfs) and in memory only.
+# one that is continuously available, one that can clone and compress, which is tried on Linux (a btrfs) and in memory
+# only.
 CLONING: Final = "cloning"
 LOCAL_LOCKS: Final = "locks"  # one where locks of local programs count
 SHARES: Final = (
@@ -64,14 +65,10 @@ SHARES: Final = (
     ("smb2.streams.attributes1", "nt"),
     ("smb2.durable-v2-open.persistent-open-*", "ca"),
     ("smb2.replay.replay5", "ca"),
+    ("smb2.ioctl.compress_notsup_*", "data"),
     ("smb2.ioctl.compress_*", CLONING),
     ("smb2.ioctl.dup_extents_*", CLONING),
 )
-
-
-# Where no descriptors are stored, which these shares are for.
-WITHOUT_DESCRIPTORS: Final = ("posix", "qnx8-model")
-WITH_DESCRIPTORS: Final = ("nt", "short", "hideunread")
 
 
 class Leaf(NamedTuple):
@@ -126,8 +123,7 @@ def cases() -> list[Case]:
         found = [Case(leaf, name, getattr(leaf, name), leaf.reason) for leaf in rows() for name in PLATFORMS]
     else:
         others = {(row.name, row.suite): row for row in differences() if platform in row.platforms.split(",")}
-        left_out = (CLONING, *(WITH_DESCRIPTORS if platform in WITHOUT_DESCRIPTORS else ()))
-        wanted = [leaf for leaf in rows() if leaf.linux != "-" and share_of(leaf.name) not in left_out]
+        wanted = [leaf for leaf in rows() if leaf.linux != "-" and share_of(leaf.name) not in (CLONING, LOCAL_LOCKS)]
         ends = [(leaf, others.get((leaf.name, leaf.suite))) for leaf in wanted]
         found = [
             Case(leaf, platform, other.ends, other.reason) if other else Case(leaf, platform, leaf.linux, leaf.reason)

@@ -21,8 +21,6 @@ from tests.interop.torture.table import (
     LOCAL_LOCKS,
     PAGE,
     PLATFORMS,
-    WITH_DESCRIPTORS,
-    WITHOUT_DESCRIPTORS,
     Case,
     by_administrator,
     cases,
@@ -74,11 +72,9 @@ class Lanes:
                 if administrator:
                     settings["administrators"] = [USER]
                 port = name if name in PLATFORMS else None  # else the personality that was asked for
-                left_out = WITH_DESCRIPTORS if name in WITHOUT_DESCRIPTORS else ()
                 shares = SHARES.get(name, SHARES["linux"])
                 if name != "linux":
-                    left_out = (*left_out, LOCAL_LOCKS)
-                shares = {share: given for share, given in shares.items() if share not in left_out}
+                    shares = {share: given for share, given in shares.items() if share != LOCAL_LOCKS}
                 shares |= self._cloning(name, f"{administrator:d}-{number}")
                 served = serve(platform=port, server=settings, limits=LIMITS, shares=shares)
                 self._free[name, administrator].put(served)

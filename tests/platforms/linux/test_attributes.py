@@ -2,13 +2,15 @@
 
 import errno
 import os
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from smbport.platform import ACCESS_NONE, ACCESS_READ
+from smbport.platform import ACCESS_NONE, ACCESS_READ, Entry
 from smbport.testing.memory import MemoryPlatform
+from smbport_linux import stats
 from smbport_linux.attributes import LinuxAttributes, StreamValues
 from smbport_linux.volume import LinuxVolume
 
@@ -44,6 +46,67 @@ def test_attributes(volume: LinuxVolume, share: Path, path: str, access: int):
         attributes.remove(node, "a", wait=True)
         fails(errno.ENOENT, attributes.remove, node, "a")
         assert attributes.names(node, wait=True) == ["Ünï \udcff"]
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["listxattrat", "/proc"])
+def test_lengths_of_entries(volume: LinuxVolume, share: Path, by_name: bool, monkeypatch: pytest.MonkeyPatch):
+    if by_name and not stats.has_listxattrat():
+        pytest.skip("this kernel has no listxattrat")
+    monkeypatch.setattr(stats, "has_listxattrat", lambda: by_name)
+    for name in ("plain", "marked", "two", "Ünï"):
+        (share / name).touch()
+    (share / "dir").mkdir()
+    (share / "link").symlink_to("two")
+    os.setxattr(share / "marked", "user.DOSATTRIB", b"0x22")
+    os.setxattr(share / "two", "user.DOSATTRIB", b"0x22")
+    os.setxattr(share / "two", "user.a", b"")
+    os.setxattr(share / "two", "user.b", b"12345")
+    os.setxattr(share / "two", "user.DosStream.s:$DATA", b"data")
+    os.setxattr(share / "Ünï", "user.Ünï", b"1")
+    os.setxattr(share / "dir", "user.c", b"1")
+    with closing(volume.open("", ACCESS_READ, wait=True)) as directory:
+        entries = directory.entries(100, wait=True)
+        names = [name for name, _ in entries]
+        with pytest.raises(BlockingIOError):
+            attributes.lengths(directory, entries)
+        found = dict(zip(names, attributes.lengths(directory, entries, wait=True), strict=True))
+        gone = [Entry("not there", directory.stat()), Entry("not there", None)]
+        assert attributes.lengths(directory, gone, wait=True) == [{}, {}]
+    assert found == {
+        "plain": {}, "marked": {}, "two": {"a": 0, "b": 5}, "Ünï": {"Ünï": 1}, "dir": {"c": 1}, "link": None,
+    }  # fmt: skip
+
+
+def test_what_has_none_is_not_asked_again_until_it_changes(
+    volume: LinuxVolume, share: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (share / "a").touch()
+    (share / "b").touch()
+    asked = []
+    ask = stats.list_entry_attributes
+
+    def asking(directory: int, names: list[bytes]) -> list[bytes]:
+        asked.extend(names)
+        return ask(directory, names)
+
+    monkeypatch.setattr("smbport_linux.attributes.list_entry_attributes", asking)
+    now = time.time_ns() + 3600 * 10**9
+    monkeypatch.setattr("smbport.posix.marks.time.time_ns", lambda: now)  # what has just changed may change again
+    with closing(volume.open("", ACCESS_READ, wait=True)) as directory:
+        for _ in range(2):
+            entries = sorted(directory.entries(100, wait=True))
+            assert attributes.lengths(directory, entries, wait=True) == [{}, {}]
+            directory.rewind()
+        assert sorted(asked) == [b"a", b"b"]
+        os.setxattr(share / "a", "user.x", b"1")
+        entries = sorted(directory.entries(100, wait=True), key=lambda entry: entry.name)
+        assert attributes.lengths(directory, entries, wait=True) == [{"x": 1}, {}]
+        assert sorted(asked) == [b"a", b"a", b"b"]
+
+
+def test_lengths_of_somebody_elses_directory():
+    directory = MemoryPlatform().open_volume("v").open("", ACCESS_READ)
+    fails(errno.EINVAL, attributes.lengths, directory, [])
 
 
 def test_what_servers_keep_is_hidden(volume: LinuxVolume, share: Path):

@@ -136,14 +136,16 @@ def test_a_handle_for_writing_only_cannot_tell_what_is_cached(volume: LinuxVolum
 
 
 def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolume, share: Path, monkeypatch):
-    now_ns = 10**9
+    now_ns, waits_of_thread = 10**9, 0
     monkeypatch.setattr(inline, "SLOW_NS", 1000)
     monkeypatch.setattr(inline, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(inline, "count_waits", lambda: waits_of_thread)
     real = os.pwrite
 
     def slow_write(*args):
-        nonlocal now_ns
+        nonlocal now_ns, waits_of_thread
         now_ns += inline.SLOW_NS + 10  # more than the bytes may take
+        waits_of_thread += 1
         return real(*args)
 
     with closing(volume.create("file", 3, 0o600, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
@@ -161,6 +163,22 @@ def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolum
         assert file.read_at(0, 4) == b"slow"
         now_ns += inline.PAUSE_NS
         assert file.write_at(0, b"fast") == 4
+
+
+def test_to_lose_the_core_is_not_to_wait_for_the_disk(volume: LinuxVolume, monkeypatch):
+    now_ns = 10**9
+    monkeypatch.setattr(inline, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(inline, "count_waits", lambda: 7)
+    entered_ns = volume.gate.enter()
+    now_ns += 100 * inline.SLOW_NS
+    volume.gate.leave(entered_ns, 0)
+    assert volume.gate.enter() == now_ns
+
+
+def test_waits_of_the_thread_are_counted():
+    before = inline.count_waits()
+    subprocess.run(["true"], check=True)  # waits for its end
+    assert inline.count_waits() > before
 
 
 def test_changes_are_made_inline(volume: LinuxVolume, share: Path):
@@ -212,6 +230,7 @@ def test_names_change_in_a_thread_where_it_may_take_long(volume: LinuxVolume, sh
     for path in ("large", "dir", "link"):
         waits(volume.remove, path, volume.stat(path, follow=False).key)
     monkeypatch.setattr(inline, "SLOW_NS", 0)
+    monkeypatch.setattr(inline, "count_waits", lambda: -1)
     volume.gate.leave(0, 0)  # a change took long
     waits(volume.create, "new", 3, 0o600)
     waits(volume.remove, "large", volume.stat("large").key)

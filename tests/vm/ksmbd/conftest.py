@@ -1,11 +1,9 @@
 """Machines with ksmbd, one kernel after the other, and clients on this side."""
 
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,11 +12,9 @@ from smbport.testing.client import Client, SocketLink
 from smbport.users import UserStore
 from smbport.wire.constants import Dialect
 from tests.vm import daemon
-from tests.vm.conftest import NEEDED
-from tests.vm.kernel import SERVER, KernelMissing, find_kernel
 from tests.vm.machine import Machine
+from tests.vm.machines import SERVERS, server_machine
 
-KERNELS: Final = {"6.12": "bookworm", "7.3": "trixie"}  # from whose backports; that of the stable release crashes
 PASSWORD: Final = "open-sesame"
 USERS: Final = {"tester": "nobody", "other": "daemon", "busy": "bin", "homeless": "no such account"}
 TEAM: Final = 3000
@@ -43,21 +39,13 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=SERVERS)
 def guest(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, port: int, users: str
 ) -> Iterator[Machine]:
     """A machine that is ready to serve, but does not yet."""
-    missing = [name for name in (*NEEDED, "smbclient", "rpcclient") if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    try:
-        kernel = find_kernel(KERNELS[request.param])
-    except KernelMissing as error:
-        pytest.skip(str(error))
-    busybox = Path(shutil.which("busybox") or "")
-    program, folder = Path(daemon.__file__), tmp_path_factory.mktemp("ksmbd")
-    with Machine(kernel, busybox, program, folder, SERVER, port) as guest:
+    folder = tmp_path_factory.mktemp("ksmbd")
+    with server_machine(folder, SERVERS[request.param], port, ("smbclient", "rpcclient")) as guest:
         folders = ["/run/data", "/run/root", "/run/data/team", "/run/data/crowd"]
         groups = {"team": (TEAM, "nobody"), **{f"crowd{gid}": (gid, "bin") for gid in CROWD}}
         guest.call(daemon.prepare, users, folders, [f"{name}:x:{gid}:{who}" for name, (gid, who) in groups.items()])

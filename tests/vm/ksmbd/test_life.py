@@ -34,6 +34,7 @@ valid_users = ["other"]
 [share.root]
 path = "/run/root"
 run_as = "server"
+create_mask = "0644"
 force_mode = "0100"
 [share.hidden]
 path = "/run/data"
@@ -58,7 +59,7 @@ def test_listing_putting_getting(served: int, guest: Machine, smbclient, tmp_pat
     assert re.search(rf"file +A +{3 << 20}", said)
     assert (tmp_path / "got").read_bytes() == (tmp_path / "sent").read_bytes()
     smbclient("data", f"put {tmp_path}/sent kept")
-    assert guest.call(daemon.mode_and_owner, "/run/data/kept") == [0o604, NOBODY, NOBODY]
+    assert guest.call(daemon.mode_and_owner, "/run/data/kept") == [0o705, NOBODY, NOBODY]
     smbclient("root", f"put {tmp_path}/sent kept")
     assert guest.call(daemon.mode_and_owner, "/run/root/kept") == [0o704, 0, 0]
 

@@ -114,6 +114,15 @@ def test_valid_users_and_write_users(configure, connect, smbclient):
     assert smbclient("most", "del w", "busy")[0] == 0
 
 
+def test_hosts_that_may_connect(configure, connect, request: pytest.FixtureRequest):
+    """All come from the emulator's 10.0.2.2.  A kernel that does not say so lets nobody in where there is a rule."""
+    configure(server=f'{OFFERED}\nhosts_allow = ["10.0.2.0/24"]')
+    tells = request.node.callspec.params["guest"] == "6.12"
+    assert status_of(connect(), "data") == (Status.SUCCESS if tells else Status.ACCESS_DENIED)
+    configure(server=f'{OFFERED}\nhosts_deny = ["10.0.2.2"]')
+    assert [status_of(connect(), share) for share in ("data", "IPC$")] == [Status.ACCESS_DENIED] * 2
+
+
 def test_a_user_in_a_thousand_groups(configure, guest: Machine, connect):
     """The last of them opens the directory."""
     configure()

@@ -10,9 +10,9 @@ from smbport.wire.record import I32, U8, U16, U32, U64, BadStructure, Pad2, Reco
 
 __all__ = [
     "ACCOUNT_SIZE", "Command", "Handle", "LoginRequest", "LoginResponse", "LoginResponseExt", "LogoutRequest",
-    "PIPE_NAMES", "PipeMessage", "PipeMethod", "PipeStatus", "ShareFlag", "ShareRequest", "ShareResponse", "Start",
-    "StartFlag", "TreeConnectRequest", "TreeConnectResponse", "TreeDisconnectRequest", "TreeFlag", "UserFlag",
-    "pack_text", "parse_text",
+    "PIPE_NAMES", "PipeMessage", "PipeMethod", "PipeStatus", "ShareFlag", "ShareRequest", "ShareResponse",
+    "SpnegoRequest", "SpnegoSizes", "Start", "StartFlag", "TreeConnectRequest", "TreeConnectResponse",
+    "TreeDisconnectRequest", "TreeFlag", "UserFlag", "pack_text", "parse_text",
 ]  # fmt: skip
 
 ACCOUNT_SIZE: Final = 48
@@ -23,6 +23,7 @@ Text32 = Annotated[bytes, "32s"]
 Text48 = Annotated[bytes, "48s"]
 Text64 = Annotated[bytes, "64s"]
 Hash18 = Annotated[bytes, "18s"]
+Pad56 = Annotated[None, "56x"]
 Pad64 = Annotated[None, "64x"]
 Pad128 = Annotated[None, "128x"]
 Pad444 = Annotated[None, "444x"]
@@ -162,7 +163,25 @@ class LoginResponse(Record):
     hash_size: U16
     hash: Hash18
     padding: ClassVar[Pad2]
-    reserved: ClassVar[Pad64]
+    expiry_low: U32 = 0  # Linux 7.3: when a ticket ends, in seconds since 1970; 0: never
+    expiry_high: U32 = 0
+    reserved: ClassVar[Pad56]
+
+
+@record()
+class SpnegoRequest(Record):
+    """ksmbd_spnego_authen_request; the token follows."""
+
+    handle: U32
+    token_size: U16
+
+
+@record()
+class SpnegoSizes(Record):
+    """ksmbd_spnego_authen_response, behind its handle and a LoginResponse; key and token follow."""
+
+    key_size: U16
+    token_size: U16
 
 
 @record()

@@ -15,6 +15,7 @@ from smbport_linux.ksmbd.netlink import Channel, Family, find_family, open_socke
 from smbport_linux.ksmbd.releases import Release, find_faults, parse_release
 from smbport_linux.ksmbd.server import serve
 from smbport_linux.ksmbd.settings import make_settings
+from smbport_linux.ksmbd.tickets import find_support
 from smbport_linux.ksmbd.upcalls import UpCalls
 
 __all__ = ["FAMILY_NAME", "Ksmbd", "probe"]
@@ -23,6 +24,11 @@ FAMILY_NAME: Final = "SMBD_GENL"
 LOGIN_RESPONSE_EXT: Final = 17  # the last command of kernels that ask for groups
 LARGEST_ID: Final = 65534  # in the 16 bits that a share's owner has
 MAX_SHARE_NAME: Final = 63  # bytes
+KERBEROS: Final = {
+    True: "with server.kerberos_keytab",
+    False: "not in this kernel (SMB_SERVER_KERBEROS5): users log on with NTLMv2",
+    None: "with server.kerberos_keytab, if this kernel was built with SMB_SERVER_KERBEROS5",
+}
 ABSENT: Final = "The kernel's server does this in its own way, or not at all."
 
 
@@ -58,7 +64,8 @@ class Ksmbd:
             family = self._find_family()
             facts.append(("module", f"loaded, state {state.name}, maxattr {family.max_attribute}"))
             facts.append(("groups", "all of a user" if _has_groups(family) else "a user's primary one only"))
-        facts.append(("Kerberos", "refused: users log on with NTLMv2"))
+        support = KERBEROS[find_support(self._release_text)]
+        facts.append(("Kerberos", support))
         faults = find_faults(self._release, leases=True, signing_required=True)
         facts += [("fault", text) for serious, text in faults]
         return facts

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -18,7 +18,7 @@ from smbport.wire.record import BadStructure
 from smbport_linux.ksmbd.control import Control
 from smbport_linux.ksmbd.messages import Command, Start, StartFlag, pack_text
 from smbport_linux.ksmbd.netlink import NLMSG_ERROR, Channel, Message
-from smbport_linux.ksmbd.upcalls import UpCalls
+from smbport_linux.ksmbd.upcalls import Answer, UpCalls
 
 __all__ = ["ANSWER_TIMEOUT_S", "HEARTBEAT_S", "KsmbdServer", "pack_start", "serve"]
 
@@ -203,17 +203,21 @@ class KsmbdServer:
     # Questions
 
     async def answer_questions(self) -> None:
-        """Until it is cancelled.  What needs no wait is answered in the order in which it was asked."""
+        """Until it is cancelled.  What needs no wait is answered at once, in the order in which it was asked."""
         async with trio.open_nursery() as nursery:
             while True:
                 await trio.lowlevel.checkpoint_if_cancelled()  # nothing else here need ever wait
                 for message in await self._receive():
                     if message.type == NLMSG_ERROR:
                         self._take_outcome(message)
-                    elif message.command in (Command.LOGIN, Command.LOGIN_EXT):
-                        nursery.start_soon(self._answer, message)
-                    else:
-                        await self._answer(message)
+                        continue
+                    answer: Answer = None
+                    with _Fault(message):
+                        answer = self._upcalls.answer(message.command, message.attributes.get(message.command, b""))
+                    if isinstance(answer, bytes):
+                        await self._channel.send(message.command + 1, answer)
+                    elif answer is not None:
+                        nursery.start_soon(self._answer_later, message, answer)
 
     async def _receive(self) -> list[Message]:
         try:
@@ -234,23 +238,38 @@ class KsmbdServer:
         elif message.error:
             log.warning("ksmbd does not take an answer: %s", os.strerror(message.error))
 
-    async def _answer(self, message: Message) -> None:
-        """One question.  A fault of ours costs its answer, not the server."""
+    async def _answer_later(self, message: Message, answer: Awaitable[bytes]) -> None:
+        """One that has to wait for the system."""
         asked = trio.current_time()
-        try:
-            answer = await self._upcalls.answer(message.command, message.attributes.get(message.command, b""))
-        except (BadStructure, OSError) as error:
-            log.warning("question %d of ksmbd cannot be answered: %s", message.command, error)
-            return
-        except Exception:  # as in server/connection.py: the other clients go on
-            log.exception("bug: question %d of ksmbd: %s", message.command, _masked(message))
-            return
-        if answer is None:
+        packed = None
+        with _Fault(message):
+            packed = await answer
+        if packed is None:
             return
         took_s = trio.current_time() - asked
         if took_s > ANSWER_TIMEOUT_S:
             log.warning("an answer took %.1f s, and ksmbd waits %g s: a client was refused", took_s, ANSWER_TIMEOUT_S)
-        await self._channel.send(message.command + 1, answer)
+        await self._channel.send(message.command + 1, packed)
+
+
+class _Fault:
+    """Around the answer to one question: a fault of ours costs that answer, not the server."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, BadStructure | OSError):
+            log.warning("question %d of ksmbd cannot be answered: %s", self._message.command, error)
+        elif isinstance(error, Exception):  # as in server/connection.py: the other clients go on
+            text = "bug: question %d of ksmbd: %s"
+            log.error(text, self._message.command, _masked(self._message), exc_info=error)
+        return isinstance(error, Exception)
 
 
 class _Outcome:

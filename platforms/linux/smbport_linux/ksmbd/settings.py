@@ -1,11 +1,13 @@
 """What becomes of each key of the configuration under ksmbd.  docs/kernel-mode.md shows this table."""
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from smbport.kernel import KernelSetting
 from smbport_linux.ksmbd.releases import Release
+from smbport_linux.ksmbd.tickets import find_support
 
 __all__ = ["make_settings"]
 
@@ -20,7 +22,7 @@ Problem = Callable[[Any, Mapping[str, Any]], str | None]
 
 def make_settings(release: Release) -> Mapping[str, KernelSetting]:
     """The table for one kernel: every key, in the order of the manual."""
-    return _server() | _shares(release) | _limits(release)
+    return _server(release) | _shares(release) | _limits(release)
 
 
 def _yes(how: str, problem: Problem = lambda value, others: None) -> KernelSetting:
@@ -41,7 +43,15 @@ def _own(instead: str, within: str = "") -> KernelSetting:
     return KernelSetting(instead, False, problem)
 
 
-def _server() -> dict[str, KernelSetting]:
+def _host_rules(table: str, release: Release) -> dict[str, KernelSetting]:
+    if release.tells_addresses:
+        rule = _yes("Looked at when a client connects to a share or to IPC$, not before.")
+    else:
+        rule = _no("No rule: ksmbd tells no addresses from Linux 6.18 on.", "this kernel tells no addresses")
+    return {f"{table}.hosts_allow": rule, f"{table}.hosts_deny": rule}
+
+
+def _server(release: Release) -> dict[str, KernelSetting]:
     return {
         "server.platform": _yes("`linux-kernel`."),
         "server.listen": _yes("One port, on all network devices or on those named: `eth0:445`.", _listen_problem),
@@ -67,6 +77,12 @@ def _server() -> dict[str, KernelSetting]:
         "server.oplocks": _yes("On or off for all dialects; off only together with leases.", _oplock_problem),
         "server.leases": _yes("On or off, and durable handles with them."),
         "server.multichannel": _yes("As in user space."),
+        **_host_rules("server", release),
+        "server.kerberos_keytab": _yes(
+            "As in user space, if the kernel was built with it: `smbport platforms` says so.", _kerberos_problem
+        ),
+        "server.kerberos_principal": _yes("As in user space."),
+        "server.kerberos_realms": _yes("As in user space."),
         "server.handle_store": _no("No handle outlives the server.", "ksmbd keeps no handles on disk"),
         "server.target_name": _no("Ignored.", "ksmbd checks proofs itself and looks at no target"),
         "server.aliases": _no("Ignored, as `server.target_name` is.", "ksmbd looks at no target of a logon"),
@@ -94,7 +110,11 @@ def _shares(release: Release) -> dict[str, KernelSetting]:
         "share.NAME.run_as": _yes("As in user space, for accounts without further groups; users keep their groups."),
         "share.NAME.valid_users": _yes("As in user space."),
         "share.NAME.write_users": _yes("As in user space."),
-        "share.NAME.create_mask": _yes("As in user space; clients with POSIX extensions can take further bits away."),
+        **_host_rules("share.NAME", release),
+        "share.NAME.create_mask": _yes(
+            "As in user space, but files get execute bits as well, without which ksmbd lets nobody run a program; "
+            "clients with POSIX extensions can take bits away."
+        ),
         "share.NAME.force_mode": _yes("As in user space."),
         "share.NAME.directory_mask": _yes("As in user space."),
         "share.NAME.force_directory_mode": _yes("As in user space."),
@@ -115,8 +135,10 @@ def _shares(release: Release) -> dict[str, KernelSetting]:
         "share.NAME.local_locks": _yes("Taken to be `true`: what ksmbd locks, local programs see."),
         "share.NAME.case_sensitive": _no("Case never matters.", "ksmbd ignores case always"),
         "share.NAME.short_names": _no("There are none.", "ksmbd looks no file up by them"),
+        "share.NAME.list_ea_sizes": _no("They are 0 there.", "ksmbd's listings do not tell them"),
         "share.NAME.compression": _no("Never.", "ksmbd cannot be told to"),
         "share.NAME.macos": _no("No extensions of Apple's.", "ksmbd knows none of Apple's extensions"),
+        "share.NAME.macos_modes": _no("None are shown.", "ksmbd knows none of Apple's extensions"),
         "share.NAME.time_machine": _no("No backups of Time Machine.", "ksmbd knows none of Apple's extensions"),
         "share.NAME.time_machine_size": _no("No bound.", "ksmbd tells the size of the volume"),
         "share.NAME.posix_extensions": _no("As ksmbd does them.", "ksmbd offers them always"),
@@ -198,6 +220,12 @@ def _dialect_problem(dialects: tuple[int, ...], others: Mapping[str, Any]) -> st
 
 def _oplock_problem(oplocks: bool, others: Mapping[str, Any]) -> str | None:
     return "ksmbd grants no leases without oplocks: set server.leases = false as well" if others["leases"] else None
+
+
+def _kerberos_problem(keytab: str, others: Mapping[str, Any]) -> str | None:
+    if find_support(os.uname().release) is False:
+        return "ksmbd of this kernel was built without Kerberos (SMB_SERVER_KERBEROS5)"
+    return None
 
 
 def _encryption_problem(encryption: str, others: Mapping[str, Any]) -> str | None:

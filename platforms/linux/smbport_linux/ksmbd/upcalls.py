@@ -1,10 +1,12 @@
 """ksmbd's questions, brought to `KernelAnswers`, and the answers in ksmbd's structures.
 
 An answer whose length is not exactly what its structure says is thrown away by the kernel, as if there were none.
+A client waits for each of these: what is the same each time is made once, and what need not wait does not.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from struct import pack
 from typing import Final
@@ -34,8 +36,9 @@ from smbport_linux.ksmbd.messages import (
     pack_text,
     parse_text,
 )
+from smbport_linux.ksmbd.tickets import pack_refusal, pack_ticket, parse_ticket
 
-__all__ = ["UpCalls"]
+__all__ = ["Answer", "UpCalls"]
 
 log = logging.getLogger("smbport")
 
@@ -45,6 +48,8 @@ ALWAYS: Final = (
     | ShareFlag.STREAMS | ShareFlag.CROSS_MOUNTS
 )  # fmt: skip
 MAX_GROUPS: Final = (0xFFFF - 4 - LoginResponseExt.SIZE) // 4  # that one attribute has room for
+MAX_REMEMBERED: Final = 256  # guessed: answers for the question after the next, and shares as they are told
+HANDLE_SIZE: Final = Handle.SIZE
 IPC_PAYLOAD: Final = b"\0"  # a path is not looked for in pipes, but something must be there
 
 # On the wire all but the first two are ACCESS_DENIED.
@@ -57,6 +62,9 @@ TREE_STATUS: Final[Mapping[Verdict, int]] = {
 }
 
 
+Answer = bytes | None | Awaitable[bytes]
+
+
 class UpCalls:
     """One method for each message that the kernel sends."""
 
@@ -65,50 +73,76 @@ class UpCalls:
         self._answers = answers
         self._has_groups = has_groups
         self._spnego_size = spnego_size
+        self._groups: dict[bytes, tuple[int, ...]] = {}  # of who logs on just now, until the kernel asks for them
+        self._shares: dict[bytes, tuple[KernelShare, bytes]] = {}  # as they were last told, by the name asked for
+        self._methods: Mapping[int, Callable[[bytes], Answer]] = {
+            Command.LOGIN: self._log_on,
+            Command.LOGIN_EXT: self._find_groups,
+            Command.SHARE: self._find_share,
+            Command.TREE_CONNECT: self._connect,
+            Command.PIPE: self._ask_pipe,
+            Command.SPNEGO: self._take_ticket,
+            Command.TREE_DISCONNECT: self._disconnect,
+            Command.LOGOUT: self._log_off,
+            Command.HEARTBEAT: lambda payload: None,
+        }
 
-    async def answer(self, command: int, payload: bytes) -> bytes | None:
-        """The payload of the message `command` + 1; None if the kernel wants none.  BadStructure if it lies."""
-        if command == Command.LOGIN:
-            return await self._log_on(payload)
-        if command == Command.LOGIN_EXT:
-            return await self._find_groups(payload)
-        if command == Command.SHARE:
-            return self._find_share(payload)
-        if command == Command.TREE_CONNECT:
-            return self._connect(payload)
-        if command == Command.PIPE:
-            return self._ask_pipe(payload)
-        if command == Command.SPNEGO:  # Kerberos: nobody is known by it
-            return pack("<I", Handle.unpack_from(payload).handle).ljust(self._spnego_size, b"\0")
-        self._take_note(command, payload)
-        return None
+    def answer(self, command: int, payload: bytes) -> Answer:
+        """The payload of the message `command` + 1, or what to await for it; None if the kernel wants none.
 
-    def _take_note(self, command: int, payload: bytes) -> None:
-        """What wants no answer."""
-        if command == Command.TREE_DISCONNECT:
-            tree = TreeDisconnectRequest.unpack_from(payload)
-            self._answers.disconnect(tree.session_id, tree.tree_id)
-        elif command == Command.LOGOUT:
-            logout = LogoutRequest.unpack_from(payload)
-            failed = bool(logout.account_flags & UserFlag.BAD_PASSWORD)
-            self._answers.log_off(parse_text(logout.account), failed)
-        elif command != Command.HEARTBEAT:
+        BadStructure if the question lies.
+        """
+        method = self._methods.get(command)
+        if method is None:
             raise BadStructure(f"ksmbd asks {command}, which this version does not know")
+        return method(payload)
 
-    async def _log_on(self, payload: bytes) -> bytes:
+    def _disconnect(self, payload: bytes) -> None:
+        tree = TreeDisconnectRequest.unpack_from(payload)
+        self._answers.disconnect(tree.session_id, tree.tree_id)
+
+    def _log_off(self, payload: bytes) -> None:
+        logout = LogoutRequest.unpack_from(payload)
+        self._answers.log_off(parse_text(logout.account), bool(logout.account_flags & UserFlag.BAD_PASSWORD))
+
+    def _take_ticket(self, payload: bytes) -> Answer:
+        handle, token = parse_ticket(payload)
+        return self._judge_ticket(handle, token)
+
+    async def _judge_ticket(self, handle: int, token: bytes) -> bytes:
+        """Groups are asked for afterwards, as after any logon."""
+        ticket = await self._answers.take_ticket(token)
+        if ticket is None:
+            return pack_refusal(handle, self._spnego_size)
+        return pack_ticket(handle, ticket, self._status(ticket.logon), self._spnego_size)
+
+    def _log_on(self, payload: bytes) -> Answer:
         request = LoginRequest.unpack_from(payload)
-        logon = await self._answers.log_on(parse_text(request.account))
+        logon = self._answers.log_on(parse_text(request.account))
+        if isinstance(logon, KernelLogon | None):
+            return self._pack_logon(request, logon)
+        return self._log_on_later(request, logon)
+
+    async def _log_on_later(self, request: LoginRequest, logon: Awaitable[KernelLogon | None]) -> bytes:
+        return self._pack_logon(request, await logon)
+
+    def _pack_logon(self, request: LoginRequest, logon: KernelLogon | None) -> bytes:
         if logon is None:
             refusal = LoginResponse(
                 handle=request.handle, gid=0, uid=0, account=b"", status=UserFlag.BAD_USER, hash_size=0, hash=b""
             )
             return refusal.pack()
+        status = self._status(logon)
+        if status & UserFlag.EXTENSION:
+            if len(self._groups) >= MAX_REMEMBERED:
+                self._groups.clear()
+            self._groups[request.account] = logon.account.groups
         return LoginResponse(
             handle=request.handle,
             gid=logon.account.gid,
             uid=logon.account.uid,
             account=pack_text(logon.name, ACCOUNT_SIZE),
-            status=self._status(logon),
+            status=status,
             hash_size=len(logon.nt_hash),
             hash=logon.nt_hash,
         ).pack()
@@ -125,29 +159,33 @@ class UpCalls:
             status |= UserFlag.EXTENSION  # and then it asks once more
         return status
 
-    async def _find_groups(self, payload: bytes) -> bytes:
+    def _find_groups(self, payload: bytes) -> Answer:
+        """Asked right after a logon, about the same account."""
         request = LoginRequest.unpack_from(payload)
-        logon = await self._answers.log_on(parse_text(request.account))
-        groups = logon.account.groups if logon else ()
-        if len(groups) > MAX_GROUPS:
-            log.warning("%s is in %d groups, of which %d count", request.account, len(groups), MAX_GROUPS)
-            groups = groups[:MAX_GROUPS]
-        head = LoginResponseExt(handle=request.handle, group_count=len(groups)).pack()
-        return head + pack(f"<{len(groups)}I", *groups)
+        groups = self._groups.pop(request.account, None)
+        if groups is not None:
+            return _pack_groups(request, groups)
+        logon = self._answers.log_on(parse_text(request.account))
+        if isinstance(logon, KernelLogon | None):
+            return _pack_groups(request, logon.account.groups if logon else ())
+        return self._find_groups_later(request, logon)
+
+    async def _find_groups_later(self, request: LoginRequest, logon: Awaitable[KernelLogon | None]) -> bytes:
+        found = await logon
+        return _pack_groups(request, found.account.groups if found else ())
 
     def _find_share(self, payload: bytes) -> bytes:
         request = ShareRequest.unpack_from(payload)
         share = self._answers.find_share(parse_text(request.share_name))
         if share is None:
             return _pack_share(request, KernelShare(name="", path=None), 0, b"")
-        if share.path is None:
-            return _pack_share(request, share, ShareFlag.AVAILABLE | ShareFlag.PIPE, IPC_PAYLOAD)
-        flags = ALWAYS
-        if share.oplocks:
-            flags |= ShareFlag.OPLOCKS
-        if share.hide_unreadable:
-            flags |= ShareFlag.HIDE_UNREADABLE
-        return _pack_share(request, share, flags, share.path.encode(errors="surrogateescape") + b"\0")
+        told, answer = self._shares.get(request.share_name, (None, b""))
+        if told is not share:
+            answer = _pack_share_found(request, share)
+            if len(self._shares) >= MAX_REMEMBERED:
+                self._shares.clear()
+            self._shares[request.share_name] = share, answer
+        return payload[:HANDLE_SIZE] + answer[HANDLE_SIZE:]
 
     def _connect(self, payload: bytes) -> bytes:
         request = TreeConnectRequest.unpack_from(payload)
@@ -159,7 +197,7 @@ class UpCalls:
                 guest=bool(request.account_flags & UserFlag.GUEST),
                 homeless=bool(request.account_flags & UserFlag.BAD_UID),
                 share=parse_text(request.share),
-                address=_parse_address(parse_text(request.address)),
+                address=_parse_address(request.address),
             )
         )
         flags = TreeFlag.WRITABLE if answer.writable else TreeFlag.READ_ONLY
@@ -199,6 +237,25 @@ class UpCalls:
         return PipeStatus.NOT_IMPLEMENTED, b""
 
 
+def _pack_groups(request: LoginRequest, groups: tuple[int, ...]) -> bytes:
+    if len(groups) > MAX_GROUPS:
+        log.warning("%s is in %d groups, of which %d count", parse_text(request.account), len(groups), MAX_GROUPS)
+        groups = groups[:MAX_GROUPS]
+    head = LoginResponseExt(handle=request.handle, group_count=len(groups)).pack()
+    return head + pack(f"<{len(groups)}I", *groups)
+
+
+def _pack_share_found(request: ShareRequest, share: KernelShare) -> bytes:
+    if share.path is None:
+        return _pack_share(request, share, ShareFlag.AVAILABLE | ShareFlag.PIPE, IPC_PAYLOAD)
+    flags = ALWAYS
+    if share.oplocks:
+        flags |= ShareFlag.OPLOCKS
+    if share.hide_unreadable:
+        flags |= ShareFlag.HIDE_UNREADABLE
+    return _pack_share(request, share, flags, share.path.encode(errors="surrogateescape") + b"\0")
+
+
 def _pack_share(request: ShareRequest, share: KernelShare, flags: int, payload: bytes) -> bytes:
     """Modes are told so that kernels with either rule for masks make the same of them.
 
@@ -222,8 +279,10 @@ def _pack_share(request: ShareRequest, share: KernelShare, flags: int, payload: 
     return head.pack() + payload
 
 
-def _parse_address(text: str) -> str | None:
+@lru_cache(MAX_REMEMBERED)
+def _parse_address(field: bytes) -> str | None:
     """IPv4 addresses come inside IPv6 ones.  None for the "(einval)" of Linux 6.18 to 7.3."""
+    text = parse_text(field)
     try:
         address = ip_address(text)
     except ValueError:

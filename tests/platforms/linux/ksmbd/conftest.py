@@ -18,10 +18,15 @@ class Recorder:
         self.share = KernelShare(name="Data", path="/srv/dätä", file_mask=0o644, directory_mask=0o755)
         self.tree = TreeAnswer("granted", writable=True)
         self.answer = b"answer"
+        self.ticket = None
 
-    async def log_on(self, name):
+    def log_on(self, name):
         self.asked.append(("log_on", name))
         return self.user
+
+    async def take_ticket(self, token):
+        self.asked.append(("take_ticket", token))
+        return self.ticket
 
     def __getattr__(self, what):
         results = {

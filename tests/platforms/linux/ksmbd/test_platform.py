@@ -71,7 +71,7 @@ def test_what_this_kernel_can_do(control, monkeypatch):
         ("kernel", "6.12.107"),
         ("module", "loaded, state running, maxattr 17"),
         ("groups", "all of a user"),
-        ("Kerberos", "refused: users log on with NTLMv2"),
+        ("Kerberos", "with server.kerberos_keytab, if this kernel was built with SMB_SERVER_KERBEROS5"),
         ("fault", "ksmbd of Linux 6.12.107 crashes the kernel when it grants leases; set server.leases = false"),
     ]
     assert kind == "fault"

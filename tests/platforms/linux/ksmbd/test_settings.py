@@ -1,6 +1,7 @@
 """smbport_linux.ksmbd.settings: every key of the configuration has a row, and the page shows the table."""
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from smbport_linux.ksmbd.releases import parse_release
 from smbport_linux.ksmbd.settings import make_settings
 
 NEWEST = make_settings(parse_release("7.3.4"))
+OLDEST = make_settings(parse_release("6.12.95"))
 PAGE = Path(__file__).parents[4] / "docs/kernel-mode.md"
 
 
@@ -95,13 +97,24 @@ def test_what_older_kernels_cannot():
     assert len(problems(share, "6.12.95")) == 2
 
 
+@pytest.mark.parametrize("table", ["server", "share.a"])
+@pytest.mark.parametrize("key", ["hosts_allow", "hosts_deny"])
+def test_what_newer_kernels_cannot(table, key):
+    text = f'[{table}]\n{key} = ["192.0.2.0/24"]\n' + ('path = "v"\n' if table != "server" else "")
+    (problem,) = problems(text)
+    assert problem == f'{table}.{key} = ["192.0.2.0/24"]: this kernel tells no addresses'
+    assert problems(text, "6.12.95") == []
+
+
 # Every key, changed -----------------------------------------------------------------------------------------------
 
 HERE = {  # what smbport decides and says itself; tests/control has tests of each
     "server.platform", "server.users", "server.log", "server.comment", "server.anonymous", "server.guest_account",
     "server.guest_on_bad_user", "server.min_dialect", "server.max_dialect", "share.NAME.comment",
     "share.NAME.read_only", "share.NAME.guest", "share.NAME.hidden", "share.NAME.valid_users",
-    "share.NAME.write_users", "limits.sessions", "limits.trees_per_session", "limits.failed_logons_per_connection",
+    "share.NAME.write_users", "server.hosts_allow", "server.hosts_deny", "share.NAME.hosts_allow",
+    "share.NAME.hosts_deny", "server.kerberos_keytab", "server.kerberos_principal", "server.kerberos_realms",
+    "limits.sessions", "limits.trees_per_session", "limits.failed_logons_per_connection",
 }  # fmt: skip
 TAKEN_TO_BE = {"share.NAME.local_changes", "share.NAME.local_locks"}  # their rows say what happens whatever they are
 ROOT = Account("root", 0, 0)
@@ -109,6 +122,10 @@ OTHERS = {  # where the opposite of the default does not make another value
     "server.listen": (("lo", 1445),),
     "server.dialects": (0x311,),
     "server.encryption": "required",
+    "server.hosts_allow": (ip_network("192.0.2.0/24"),),
+    "server.hosts_deny": (ip_network("192.0.2.0/24"),),
+    "share.NAME.hosts_allow": (ip_network("192.0.2.0/24"),),
+    "share.NAME.hosts_deny": (ip_network("192.0.2.0/24"),),
     "share.NAME.path": "/elsewhere",
     "share.NAME.dfs": (DfsLink("a", (r"server\share",)),),
     "share.NAME.encryption": "required",
@@ -164,4 +181,4 @@ async def test_no_key_is_ignored(name, release):
 
 
 def test_what_smbport_sees_to_itself_is_honoured():
-    assert all(NEWEST[name].honoured for name in HERE | TAKEN_TO_BE)
+    assert all(OLDEST[name].honoured for name in HERE | TAKEN_TO_BE)

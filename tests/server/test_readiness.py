@@ -1,0 +1,196 @@
+"""smbport.server.readiness: sockets that are served when there is something to read, by one task for all of them."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+import pytest
+import trio
+import trio.testing
+
+from smbport.platform import ReadySet
+from smbport.posix.sockets import PosixSockets
+from smbport.server import readiness as module
+from smbport.server.readiness import PATIENCE, PlainReadiness, SharedReadiness, new_readiness
+from smbport_linux.platform import probe
+
+
+def ready_set() -> ReadySet:
+    made = probe().sockets.ready_set()
+    assert made is not None
+    return made
+
+
+KINDS = [
+    pytest.param(lambda: SharedReadiness(ready_set(), trio.CapacityLimiter(1)), id="shared"),
+    pytest.param(PlainReadiness, id="plain"),
+]
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest) -> Callable[[], PlainReadiness]:
+    return request.param
+
+
+class Echo:
+    """Sends back what it gets, until that is a full stop."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.calls = 0
+
+    def __enter__(self) -> "Echo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+    def call(self) -> bool:
+        self.calls += 1
+        data = self.ours.recv(1)
+        self.ours.send(data)
+        return data not in (b".", b"")
+
+    async def ask(self, data: bytes = b"?") -> None:
+        self.theirs.send(data)
+        await trio.lowlevel.wait_readable(self.theirs)
+        assert self.theirs.recv(9) == data
+
+
+async def test_each_is_called_until_it_has_enough(make) -> None:
+    one, readiness = Echo(), make()
+    with one, Echo() as other:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(readiness.run)
+            async with trio.open_nursery() as attending:
+                for echo in (one, other):
+                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+                for _ in range(3):
+                    await one.ask()
+                await one.ask(b".")
+                one.theirs.send(b"!")  # nobody listens
+                await other.ask()
+                await other.ask(b".")
+            assert (one.calls, other.calls) == (4, 2)
+            nursery.cancel_scope.cancel()
+        readiness.close()
+
+
+async def test_who_has_had_enough_can_attend_again(make) -> None:
+    readiness = make()
+    with Echo() as echo:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(readiness.run)
+            for _ in range(2):
+                async with trio.open_nursery() as attending:
+                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+                    await echo.ask(b".")
+            nursery.cancel_scope.cancel()
+        readiness.close()
+
+
+async def test_who_is_cancelled_is_not_called_any_more(make) -> None:
+    readiness = make()
+    with Echo() as echo:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(readiness.run)
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as attending:
+                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+                    await echo.ask()
+                    scope.cancel()
+            echo.theirs.send(b"?")
+            await trio.testing.wait_all_tasks_blocked()
+            assert echo.calls == 1
+            nursery.cancel_scope.cancel()
+        readiness.close()
+
+
+class FakeSet:
+    """Tells of one socket that is ready, as often as it was told to; notes how long it was to wait."""
+
+    def __init__(self, ready: int) -> None:
+        self.ready = ready
+        self.waits: list[float] = []
+
+    def wait(self, wait_s: float, most: int) -> list[tuple[int, int]]:
+        self.waits.append(wait_s)
+        self.ready -= 1
+        return [(7, 1)] if self.ready >= 0 else []
+
+
+@pytest.fixture
+async def staying() -> AsyncIterator[SharedReadiness]:
+    readiness = SharedReadiness(ready_set(), trio.CapacityLimiter(1))
+    readiness.close()
+    readiness._soon = PATIENCE[0]
+    readiness._calls[7] = lambda: True
+    trio.lowlevel.add_instrument(readiness)
+    yield readiness
+    trio.lowlevel.remove_instrument(readiness)
+
+
+def turn(readiness: SharedReadiness, ready: int, seconds: float = 60) -> list[float]:
+    readiness._ready = ready = FakeSet(ready)
+    readiness._turn(trio.current_time() + seconds)
+    return ready.waits
+
+
+async def test_it_stays_while_requests_come_soon(staying: SharedReadiness) -> None:
+    assert turn(staying, 3) == [0, module.STAY_S, module.STAY_S, module.STAY_S]
+    assert staying._soon == 0, "it stayed in vain, so it has to see more of them"
+    assert staying._patience == 2 * PATIENCE[0]
+    assert turn(staying, 3) == [0]
+    for _ in range(20):
+        staying._soon = PATIENCE[1]
+        turn(staying, 1)
+    assert staying._patience == PATIENCE[1]
+
+
+async def test_a_turn_has_an_end(staying: SharedReadiness) -> None:
+    staying._patience = 4 * PATIENCE[0]
+    staying._soon = 4 * PATIENCE[0]
+    assert turn(staying, 1000, seconds=-1) == [0]
+    assert staying._patience == 2 * PATIENCE[0], "what it had to do came soon enough to fill a turn"
+
+
+async def test_it_does_not_stay_when_a_task_can_run(staying: SharedReadiness) -> None:
+    async with trio.open_nursery() as nursery:
+        staying._calls[7] = lambda: nursery.start_soon(trio.lowlevel.checkpoint) is None
+        assert turn(staying, 3) == [0]
+
+
+async def test_it_does_not_stay_when_a_thread_works(staying: SharedReadiness) -> None:
+    await staying._threads[0].acquire_on_behalf_of("a thread")
+    assert turn(staying, 3) == [0]
+
+
+async def test_it_does_not_stay_when_a_time_out_is_near(staying: SharedReadiness) -> None:
+    with trio.move_on_after(60):
+        with trio.CancelScope(deadline=trio.current_time() + module.STAY_S / 2):
+            await trio.testing.wait_all_tasks_blocked()
+            assert turn(staying, 3) == [0]
+
+
+async def test_it_does_not_stay_when_somebody_reads_slowly(staying: SharedReadiness) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        with suppress(BlockingIOError):
+            while ours.send(bytes(1 << 16)):
+                pass
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.lowlevel.wait_writable, ours)
+            await trio.testing.wait_all_tasks_blocked()
+            assert turn(staying, 3) == [0]
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_system_without_such_a_set() -> None:
+    threads = trio.CapacityLimiter(1)
+    assert isinstance(new_readiness(PosixSockets(), threads), PlainReadiness)
+    shared = new_readiness(probe().sockets, threads)
+    assert isinstance(shared, SharedReadiness)
+    shared.close()
