@@ -1,13 +1,13 @@
-"""The compression of SMB 3.1.1: [MS-XCA]'s three algorithms and the pattern scan of [MS-SMB2] 2.2.42.2.2.
+"""The compression of SMB 3.1.1: [MS-XCA]'s three algorithms, LZ4, and the pattern scan of [MS-SMB2] 2.2.42.2.2.
 
-Pure Python, so it is slow: long runs are copied by slices, but single letters cost a turn of a loop.
+All but LZ4 is pure Python, so it is slow: long runs are copied by slices, but single letters cost a turn of a loop.
 Whatever is decompressed says before how long it will be, and nothing beyond that is made.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from smbport.compression import huffman, lz77, lznt1
+from smbport.compression import huffman, lz4_block, lz77, lznt1
 from smbport.wire.constants import CompressionAlgorithm
 from smbport.wire.record import BadStructure, Buffer
 
@@ -18,9 +18,11 @@ _CODECS: Final[dict[int, tuple[Callable[[bytes], bytes], Callable[[bytes, int], 
     CompressionAlgorithm.LZ77: (lz77.compress, lz77.decompress),
     CompressionAlgorithm.LZ77_HUFFMAN: (huffman.compress, huffman.decompress),
 }
+if lz4_block.IS_HERE:
+    _CODECS[CompressionAlgorithm.LZ4] = (lz4_block.compress, lz4_block.decompress)
 
 ALGORITHMS: Final = tuple(_CODECS)
-"""What data can be compressed by; patterns and LZ4 are not among them."""
+"""What data can be compressed by; patterns are not among them."""
 
 
 def compress(algorithm: int, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ protocol runs under a fuzzer as it runs under trio.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from errno import ENOTSUP, EPERM
+from errno import ENOENT, ENOTDIR, ENOTSUP, EPERM
 from typing import Protocol
 
 from smbport.platform import Account, Platform
@@ -225,7 +225,8 @@ def _open_share(settings: ShareSettings, platform: Platform) -> Share:
         volume = platform.open_volume(settings.path)
     except OSError as error:
         why = error.strerror or error
-        message = f"share {settings.name!r}: cannot serve {settings.path!r}: {why}; make it, or correct the path"
+        fix = "; make it, or correct the path" if error.errno in (ENOENT, ENOTDIR) else ""
+        message = f"share {settings.name!r}: cannot serve {settings.path!r}: {why}{fix}"
         raise OSError(error.errno, message) from error
     return Share(settings, volume, name)
 

@@ -49,8 +49,9 @@ def connect(wire: Any, *, compression: tuple[int, ...] = (PATTERN, LZ77), chaine
     [
         ((PATTERN, LZ77, HUFFMAN, LZNT1), True, (PATTERN, LZ77, HUFFMAN, LZNT1)),
         ((PATTERN, LZ77), False, (LZ77,)),
-        ((LZ4, HUFFMAN, 99, HUFFMAN, LZNT1), True, (HUFFMAN, LZNT1)),
-        ((LZ4,), True, ()),
+        ((98, HUFFMAN, 99, HUFFMAN, LZNT1), True, (HUFFMAN, LZNT1)),
+        ((LZ4, LZ77), True, (LZ4, LZ77)),
+        ((99,), True, ()),
         ((PATTERN,), True, ()),
         ((NONE,), True, ()),
     ],
