@@ -181,7 +181,8 @@ def test_trios_own_tests(tmp_path):
         "trio._tests.test_unix_pipes", "trio._tests.test_highlevel_open_tcp_stream", "trio._tests.test_threads",
     ]  # fmt: skip
     out = run_installed(f"""
-        import os, pytest
+        import os, pytest, signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs this in the background ignores it
         os.chdir({str(tmp_path)!r})
         plugins = ["no:cacheprovider", "no:trio", "no:hypothesispytest", "trio._tests.pytest_plugin"]
         options = [part for plugin in plugins for part in ("-p", plugin)]

@@ -65,6 +65,9 @@ class CountingPlatform(MemoryPlatform):
     def tune(self, sock: socket.socket) -> None:
         self._real.tune(sock)
 
+    def ready_set(self):
+        return self._real.ready_set()
+
     def is_all_closed(self) -> bool:
         return not any(volume._open for volume in self.volumes) and all(sock.fileno() == -1 for sock in self.listening)
 
