@@ -51,6 +51,7 @@ SHARES: Final = (
     ("smb2.create.acl*", "nt"),
     ("smb2.create.nulldacl", "nt"),
     ("smb2.create.mkdir-visible", "nt"),
+    ("smb2.delete-on-close-perms.READONLY", "data"),  # what its siblings leave behind, it cannot remove
     ("smb2.delete-on-close-perms.*", "nt"),
     ("smb2.ea.acl_xattr", "nt"),
     ("smb2.dir.one", "short"),
