@@ -283,7 +283,8 @@ def test_sigterm_while_a_file_is_sent(server, smbclient):
         rest.start()
         server.stop()
         rest.join()
-        assert re.search(rb"NT_STATUS_CONNECTION_\w+|NT_STATUS_INVALID_NETWORK_RESPONSE", client.stderr.read())
+        said = client.stderr.read()  # nothing, if the connection ends between two of its requests
+        assert client.wait() != 0, said
 
 
 def drain(pipe):
