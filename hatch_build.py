@@ -46,7 +46,7 @@ INTERPRETED: Final = {
     "smbport/security/spnego.py": "runs once per logon",
 }
 DEPENDENCIES: Final = ("mypy>=2.4", "setuptools>=65")
-OPTIONAL: Final = ("gssapi",)
+OPTIONAL: Final = ("gssapi", "lz4")
 """What modules import that only an extra brings: it need not be there to compile those that import them."""
 UNTYPED: Final = "[mypy-{}.*]\nignore_missing_imports = true\nfollow_imports = skip\n"
 

@@ -3,6 +3,7 @@
 import ast
 import os
 import runpy
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ HOT = (
 @pytest.fixture(scope="module")
 def build() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "hatch_build.py"))
+
+
+def test_what_extras_bring_need_not_be_there_to_compile(build: dict[str, Any]) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    untyped = {each["module"] for each in settings if each.get("ignore_missing_imports")}
+    assert untyped == {f"{name}.*" for name in build["OPTIONAL"]}
 
 
 def test_nothing_hot_is_left_to_the_interpreter(build: dict[str, Any]) -> None:

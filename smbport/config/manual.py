@@ -53,7 +53,8 @@ DOCS: Final = {
     "share.NAME.guest": "Guests may connect. Needs `server.guest_account`.",
     "share.NAME.hidden": "Not listed to clients. Most clients hide names that end in `$` themselves.",
     "share.NAME.encryption": "Whether clients must encrypt here.",
-    "share.NAME.run_as": '`"client"`: as the system account of the user; `"server"`: as this process; else an account.',
+    "share.NAME.run_as": '`"client"`: as the system account of the user; `"server"`: as this process; else an account. '
+    "What changes of the account or its groups counts for logons ten seconds later at most.",
     "share.NAME.valid_users": "Only these users may connect. Empty: every user.",
     "share.NAME.write_users": "These users may write although the share is `read_only`.",
     "share.NAME.hosts_allow": "Only from these addresses, or these networks, may this share be connected to. "

@@ -83,7 +83,7 @@ class AttributeStore:
                     change = f"UPDATE file SET {SET_SIGHT}, missed_s = 0 WHERE inode = ?"
                     database.executemany(change, [(*sight, key) for key, sight in late.items()])
                 yield database
-        except BaseException:
+        except BaseException:  # also a KeyboardInterrupt: sights that were not written must not be lost
             with self._table:
                 self._late = late | self._late
             raise

@@ -1,7 +1,7 @@
 """smbport.server.readiness: sockets that are served when there is something to read, by one task for all of them."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -11,7 +11,7 @@ import trio.testing
 from smbport.platform import ReadySet
 from smbport.posix.sockets import PosixSockets
 from smbport.server import readiness as module
-from smbport.server.readiness import PATIENCE, PlainReadiness, SharedReadiness, new_readiness
+from smbport.server.readiness import PATIENCE, PlainReadiness, Readiness, SharedReadiness, new_readiness
 from smbport_linux.platform import probe
 
 
@@ -28,8 +28,14 @@ KINDS = [
 
 
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest) -> Callable[[], PlainReadiness]:
-    return request.param
+async def readiness(request: pytest.FixtureRequest) -> AsyncIterator[Readiness]:
+    """It runs."""
+    made = request.param()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(made.run)
+        yield made
+        nursery.cancel_scope.cancel()
+    made.close()
 
 
 class Echo:
@@ -59,53 +65,38 @@ class Echo:
         assert self.theirs.recv(9) == data
 
 
-async def test_each_is_called_until_it_has_enough(make) -> None:
-    one, readiness = Echo(), make()
-    with one, Echo() as other:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(readiness.run)
+async def test_each_is_called_until_it_has_enough(readiness: Readiness) -> None:
+    with Echo() as one, Echo() as other:
+        async with trio.open_nursery() as attending:
+            for echo in (one, other):
+                attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+            for _ in range(3):
+                await one.ask()
+            await one.ask(b".")
+            one.theirs.send(b"!")  # nobody listens
+            await other.ask()
+            await other.ask(b".")
+        assert (one.calls, other.calls) == (4, 2)
+
+
+async def test_who_has_had_enough_can_attend_again(readiness: Readiness) -> None:
+    with Echo() as echo:
+        for _ in range(2):
             async with trio.open_nursery() as attending:
-                for echo in (one, other):
-                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
-                for _ in range(3):
-                    await one.ask()
-                await one.ask(b".")
-                one.theirs.send(b"!")  # nobody listens
-                await other.ask()
-                await other.ask(b".")
-            assert (one.calls, other.calls) == (4, 2)
-            nursery.cancel_scope.cancel()
-        readiness.close()
+                attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+                await echo.ask(b".")
 
 
-async def test_who_has_had_enough_can_attend_again(make) -> None:
-    readiness = make()
+async def test_who_is_cancelled_is_not_called_any_more(readiness: Readiness) -> None:
     with Echo() as echo:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(readiness.run)
-            for _ in range(2):
-                async with trio.open_nursery() as attending:
-                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
-                    await echo.ask(b".")
-            nursery.cancel_scope.cancel()
-        readiness.close()
-
-
-async def test_who_is_cancelled_is_not_called_any_more(make) -> None:
-    readiness = make()
-    with Echo() as echo:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(readiness.run)
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as attending:
-                    attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
-                    await echo.ask()
-                    scope.cancel()
-            echo.theirs.send(b"?")
-            await trio.testing.wait_all_tasks_blocked()
-            assert echo.calls == 1
-            nursery.cancel_scope.cancel()
-        readiness.close()
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as attending:
+                attending.start_soon(readiness.attend, echo.ours.fileno(), echo.call)
+                await echo.ask()
+                scope.cancel()
+        echo.theirs.send(b"?")
+        await trio.testing.wait_all_tasks_blocked()
+        assert echo.calls == 1
 
 
 class FakeSet:

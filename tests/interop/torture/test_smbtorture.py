@@ -42,13 +42,18 @@ SHARES: Final = {
     "linux": {
         "data": {},
         "nt": {"acl": "nt"},
-        "short": {"acl": "nt", "short_names": True},
+        "short": {"acl": "nt", "short_names": True, "list_ea_sizes": True},
         "ca": {"continuous_availability": True},
         "hideunread": {"acl": "nt", "access_based_enumeration": True},
         "noperm": {"read_only": True},
         LOCAL_LOCKS: {"local_locks": True},
     },
-    "memory": {"data": {}, "nt": {"acl": "nt"}, "short": {"acl": "nt", "short_names": True}, CLONING: {}},
+    "memory": {
+        "data": {},
+        "nt": {"acl": "nt"},
+        "short": {"acl": "nt", "short_names": True, "list_ea_sizes": True},
+        CLONING: {},
+    },
 }
 LIMITS: Final = {
     "failed_logons_per_connection": 10_000_000,
