@@ -122,11 +122,13 @@ def _places(message: bytes) -> Iterator[tuple[int, int]]:
         yield length, offset
 
 
-def _fields(message: bytes) -> Iterator[bytes]:
+def _fields(message: bytes) -> list[bytes]:
     if len(message) < AUTHENTICATE_SIZE:
         raise BadStructure(f"AUTHENTICATE of {len(message)} bytes")
-    for length, offset in _places(message):
-        yield bytes(field(message, offset, length, after=AUTHENTICATE_SIZE)) if length else b""
+    return [
+        bytes(field(message, offset, length, after=AUTHENTICATE_SIZE)) if length else b""
+        for length, offset in _places(message)
+    ]
 
 
 # What is computed -----------------------------------------------------------------------------------------------

@@ -310,6 +310,7 @@ def test_descriptors_say_what_may_be_done(new_wire: NewWire) -> None:
     assert entry.short_name[8:16] == b"TEXTttxt"
 
 
+@pytest.mark.pure_only
 def test_who_may_not_read_a_file_does_not_see_its_finder_info(
     new_wire: NewWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

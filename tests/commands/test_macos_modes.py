@@ -156,6 +156,7 @@ def test_others_neither_see_nor_set_them(wire: Any) -> None:
     assert all(ace.mask for ace in plain(wire))
 
 
+@pytest.mark.pure_only
 def test_a_list_of_nfsv4_is_not_touched(peer: Any, monkeypatch: pytest.MonkeyPatch, wire: Any) -> None:
     monkeypatch.setattr("smbport.commands.macos.is_nfs4", lambda entries: True)
     dacl = read(peer).dacl

@@ -50,6 +50,7 @@ def held(monkeypatch: pytest.MonkeyPatch, gate):
     return threads
 
 
+@pytest.mark.pure_only
 async def test_a_small_one_is_expanded_at_once(start, held) -> None:
     world = await start(settings=SETTINGS)
     peer, file = await connect(world)
