@@ -48,7 +48,7 @@ class SharedFile:
         self._active = 0  # how many of them are no stat opens
         self._done = [0] * len(_RULES)  # how many may do what each rule is about
         self._forbidden = [0] * len(_RULES)  # and how many do not let others do it
-        self.closed_by: FileOpen | None = None  # the last open, once it is closed
+        self.closed_by: FileOpen | None = None  # the last open of what is to be deleted, once it is closed
         self.locks = RangeLocks()
         self.oplocks = Oplocks()
         self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
@@ -98,7 +98,8 @@ class SharedFile:
         """An open is closed."""
         del self.opens[opened]
         self._count(opened, -1)
-        self.closed_by = None if self.opens else opened
+        # Only where somebody asks: the two that know each other would wait for the collector of cycles.
+        self.closed_by = opened if self.delete_pending and not self.opens else None
 
     def _count(self, opened: "FileOpen", by: int) -> None:
         access = opened.granted_access

@@ -1,5 +1,6 @@
 """smbport.cli: what people type, and what they read when it cannot be done."""
 
+import gc
 import io
 import os
 import resource
@@ -290,6 +291,7 @@ def test_one_user_for_this_run(typed) -> None:
 @pytest.fixture
 def visit(monkeypatch: pytest.MonkeyPatch):
     """`visit(action)`: call `action(run, port)` in a thread when the server greets, and then stop it by a signal."""
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # or what tests have made stayed, too
 
     def visit(action, number: int = signal.SIGTERM) -> None:
         greet = serve._greet
@@ -331,6 +333,14 @@ def test_serving_until_a_signal(visit, capsys: pytest.CaptureFixture[str], numbe
     assert f"/TCPPORT:{port}" in said
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_no_collection_looks_at_what_the_start_has_made(visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    visit(lambda run, port: done.append("served"))
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("frozen"))
+    assert cli.main(["serve", "--share", "data=v", "--platform", "memory", "--listen", "127.0.0.1:0"]) == 0
+    assert done == ["frozen", "served"]
 
 
 def test_serving_from_a_file_with_users_of_a_store(visit, home: Path, capsys, typed) -> None:

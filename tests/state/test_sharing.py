@@ -131,7 +131,7 @@ class Sharing(RuleBasedStateMachine):
         opened = data.draw(st.sampled_from(self.there))
         self.there.remove(opened)
         self.shared.remove(opened)
-        assert self.shared.closed_by is (None if self.there else opened)
+        assert self.shared.closed_by is None  # nothing is to be deleted
 
     @invariant()
     def same_opens(self):
@@ -185,6 +185,17 @@ def test_files_are_known_from_the_first_open_to_the_last():
     assert list(shared.opens) == [second]
     assert files.leave(shared, second)
     assert (files.find(key), len(files)) == (None, 0)
+
+
+def test_who_closed_last_what_is_to_be_deleted():
+    shared, first, last = SharedFile(FileKey(1, 1)), plain(), plain()
+    shared.add(first)
+    shared.add(last)
+    shared.doom(first)
+    shared.remove(first)
+    assert shared.closed_by is None
+    shared.remove(last)
+    assert shared.closed_by is last
 
 
 def test_a_doomed_file_stays_known_until_its_name_is_gone():
