@@ -8,11 +8,13 @@ the variable a build is what it always was.  Reasons and measurements: docs/deci
 
 import ast
 import os
+import re
 import shlex
 import shutil
+import struct
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, Final
@@ -22,25 +24,41 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 VARIABLE: Final = "SMBPORT_COMPILE"
 
 HOT: Final = (
+    "smbport/wire/all_information.py",
+    "smbport/wire/create.py",
     "smbport/wire/create_response.py",
+    "smbport/wire/echo.py",
+    "smbport/wire/file.py",
     "smbport/wire/frame.py",
+    "smbport/wire/header.py",
+    "smbport/wire/info.py",
     "smbport/wire/text.py",
+    "smbport/platform/volumes.py",
     "smbport/security/*.py",
     "smbport/state/*.py",
     "smbport/commands/**/*.py",
+    "smbport/server/conversation.py",
     "smbport/server/drive.py",
+    "smbport/server/readiness.py",
     "smbport/server/transport.py",
-    "smbport/server/connection.py",
+    "smbport/posix/attributes.py",
+    "smbport/posix/dosattrib.py",
+    "smbport/posix/gate.py",
     "smbport/posix/marks.py",
+    "smbport/posix/volume.py",
+    "smbport/posix/walk.py",
+    "platforms/linux/smbport_linux/attributes.py",
+    "platforms/linux/smbport_linux/beneath.py",
+    "platforms/linux/smbport_linux/calls.py",
+    "platforms/linux/smbport_linux/identity.py",
+    "platforms/linux/smbport_linux/inline.py",
     "platforms/linux/smbport_linux/stats.py",
+    "platforms/linux/smbport_linux/volume.py",
 )
-"""What requests run through.  Ports and building blocks that others derive classes from are not among it: compiled
-classes have no interpreted subclasses."""
+"""What requests run through.  The handles of ports are not among it: they derive from two classes each, and mypyc has
+no such."""
 
-_TREES: Final = "compiled together, the two miss changes in trees that local programs make; why is not known"
 INTERPRETED: Final = {
-    "smbport/state/ledger.py": _TREES,
-    "smbport/state/lookout.py": _TREES,
     "smbport/state/settings.py": "the configuration reads its annotations, and mypyc keeps only their classes",
     "smbport/security/crypto.py": "chooses a module as it is imported; mypyc takes the choice for made",
     "smbport/security/spnego.py": "runs once per logon",
@@ -108,8 +126,6 @@ def why_interpreted(module: ast.Module) -> str | None:
     """The reason to leave a module to the interpreter, if there is one in its source."""
     for node in ast.walk(module):
         decorators = {ast.unparse(decorator).partition("(")[0] for decorator in getattr(node, "decorator_list", ())}
-        if "record" in decorators:
-            return "declares records, whose annotations are read at run time"
         if "coroutine" in decorators:
             return "makes a coroutine of a generator"
         if isinstance(node, ast.Try) and any(map(may_suspend, [*node.handlers, *node.finalbody])):
@@ -126,6 +142,138 @@ def may_suspend(part: ast.AST) -> bool:
     that ends the coroutine.
     """
     return any(isinstance(node, ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncFor) for node in ast.walk(part))
+
+
+# What mypyc is given --------------------------------------------------------------------------------------------
+
+RECORDS: Final = "smbport/wire/record.py"
+OPEN: Final = ("smbport/posix/", "platforms/")
+"""Where classes may have interpreted subclasses, which mypyc wants to be told."""
+NEVER_NATIVE: Final = frozenset(("Protocol", "NamedTuple", "ctypes.Structure"))
+
+# mypyc knows the mark by its name.  What it makes of it executes neither the decorator nor its import.
+MARK: Final = "@mypyc_attr(allow_interpreted_subclasses=True)"
+IMPORT_MARK: Final = "if TYPE_CHECKING: from mypy_extensions import mypyc_attr"
+IMPORTS: Final = (
+    "import struct; from dataclasses import dataclass; from typing import ClassVar, Final, TYPE_CHECKING",
+    "from smbport.wire.record import BadStructure, Buffer",
+)
+
+RECORD_CLASS: Final = """\
+class {name}(Record):
+    SIZE: ClassVar[int] = {length}; STRUCTURE_SIZE: ClassVar[int | None] = {structure_size}{annotations}
+    def __init__(self{parameters}) -> None: {assignments}
+    def pack(self) -> bytes: return STRUCT_{name}.pack({values})
+    def pack_into(self, buffer: bytearray | memoryview, offset: int) -> None: \
+STRUCT_{name}.pack_into(buffer, offset{values_behind})
+    @classmethod
+    def unpack_from(cls, buffer: Buffer, offset: int = 0) -> "{name}": return unpack_{name}(buffer, offset)
+"""
+RECORD_FUNCTION: Final = """
+STRUCT_{name}: Final = struct.Struct("{layout}")
+def unpack_{name}(buffer: Buffer, offset: int) -> {name}:
+    try:
+        ({targets}) = STRUCT_{name}.unpack_from(buffer, offset)
+    except struct.error:
+        raise BadStructure("{name} needs {length} bytes at offset " + str(offset)) from None
+    {check}
+    return {name}({arguments})
+setattr({name}, "__annotations__", dict.fromkeys({fields}))
+dataclass(init=False)({name})  # for the rest of what a dataclass has
+"""
+RECORD_CHECK: Final = """\
+if structure_size != {structure_size}:
+        raise BadStructure("{name} says StructureSize " + str(structure_size) + ", not {structure_size}")"""
+
+
+def prepared(module: Path, source: str, codes: Mapping[str, str]) -> str:
+    """The source of a module with marks, and with what decorators would make of classes at run time written out.
+
+    `codes` are those of struct by the types of fields.  What is there stays on its line, so that tracebacks are right;
+    what finds no room stands at the end.
+    """
+    lines = source.splitlines()
+    body = ast.parse(source).body
+    end = ""
+    for node in reversed(body):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        decorators = {ast.unparse(each).partition("(")[0]: ast.unparse(each) for each in node.decorator_list}
+        if module.as_posix().startswith(OPEN) and not NEVER_NATIVE & set(map(ast.unparse, node.bases)):
+            put(lines, first_line(node) - 1, MARK)
+        if "record" in decorators:
+            end += write_record(lines, node, fields, {**codes, **codes_of_fields(source)})
+        elif "dataclass" in decorators and "frozen=True" not in decorators["dataclass"]:
+            write_init(lines, node, fields)
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    if lines != source.splitlines():
+        put(lines, (body[0].end_lineno or 0) + 1, "; ".join(IMPORTS[: 2 if end else 1]))
+        put(lines, (imports[-1].end_lineno or 0) + 1, IMPORT_MARK)
+    return "\n".join(lines) + "\n" + end
+
+
+def codes_of_fields(source: str) -> dict[str, str]:
+    """The types of fields that a module declares: `U8 = Annotated[int, "B"]`."""
+    return dict(re.findall(r'^(\w+) = Annotated\[\w+, "(\w+)"\]', source, re.MULTILINE))
+
+
+def put(lines: list[str], number: int, text: str) -> None:
+    """Write into an empty line, by its number."""
+    if lines[number - 1]:
+        raise ValueError(f"no room for {text!r}: line {number} says {lines[number - 1]!r}")
+    lines[number - 1] = text
+
+
+def first_line(node: ast.ClassDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def write_init(lines: list[str], node: ast.ClassDef, fields: list[ast.AnnAssign]) -> None:
+    """What `dataclass` makes stays interpreted, so it makes no `__init__`."""
+    if any(isinstance(field.value, ast.Call) for field in fields):
+        return  # field(default_factory=...)
+    names = [ast.unparse(field.target) for field in fields]
+    lines[first_line(node) - 1] = "@dataclass(init=False)"
+    parameters = ", ".join(["self", *map(ast.unparse, fields)])
+    assignments = "; ".join(f"self.{name} = {name}" for name in names)
+    put(lines, fields[0].lineno - 1, f"    def __init__({parameters}) -> None: {assignments}")
+
+
+def write_record(lines: list[str], node: ast.ClassDef, declared: list[ast.AnnAssign], codes: Mapping[str, str]) -> str:
+    """Write what `record` makes in the place of its fields.  What is to stand at the end of the module."""
+    [decorator] = node.decorator_list
+    assert isinstance(decorator, ast.Call)
+    size = ast.literal_eval(decorator.keywords[0].value) if decorator.keywords else None
+    types = [ast.unparse(field.annotation) for field in declared]
+    fields = [field for field, of_type in zip(declared, types, strict=True) if not of_type.startswith("ClassVar[")]
+    names = [ast.unparse(field.target) for field in fields]
+    own = [] if size is None else ["structure_size"]
+    values = ([] if size is None else [str(size)]) + [f"self.{name}" for name in names]
+    layout = "<" + "H" * len(own) + "".join(codes[of_type.removeprefix("ClassVar[").rstrip("]")] for of_type in types)
+    text = {
+        "name": node.name,
+        "structure_size": size,
+        "layout": layout,
+        "length": struct.calcsize(layout),
+        "annotations": "".join(f"; {ast.unparse(field.target)}: {ast.unparse(field.annotation)}" for field in fields),
+        "parameters": "".join([", *" * bool(fields), *(f", {ast.unparse(field)}" for field in fields)]),
+        "assignments": "; ".join(f"self.{name} = {name}" for name in names) or "pass",
+        "values": ", ".join(values),
+        "values_behind": "".join(f", {value}" for value in values),
+        "targets": "".join(f"{name}, " for name in own + names),
+        "fields": tuple(names),
+        "arguments": ", ".join(f"{name}={name}" for name in names),
+    }
+    text["check"] = "" if size is None else RECORD_CHECK.format_map(text)
+    block = RECORD_CLASS.format_map(text).splitlines()
+    first, stop = first_line(node) - 1, [*node.body[:1], *declared][-1].end_lineno or 0
+    while len(block) > stop - first and not lines[first - 1]:
+        first -= 1
+    while len(block) > stop - first and stop < len(lines) and not lines[stop]:
+        stop += 1
+    lines[first:stop] = block + [""] * (stop - first - len(block))
+    return RECORD_FUNCTION.format_map(text)
 
 
 # Compiling ------------------------------------------------------------------------------------------------------
@@ -156,7 +304,12 @@ def compile_modules(root: Path, modules: list[Path], work: Path) -> list[Path]:
     for package in (root / "smbport", *root.glob("platforms/*/smbport_*")):
         shutil.copytree(package, work / package.name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     (work / "mypy.ini").write_text("[mypy]\n" + "".join(UNTYPED.format(name) for name in OPTIONAL))
-    names = [str(Path(*module.parts[2:]) if module.parts[0] == "platforms" else module) for module in modules]
+    codes = codes_of_fields((root / RECORDS).read_text())
+    names = []
+    for module in modules:
+        name = Path(*module.parts[2:]) if module.parts[0] == "platforms" else module
+        (work / name).write_text(prepared(module, (root / module).read_text(), codes))
+        names.append(str(name))
     with chdir(work):
         extensions = mypycify(names, opt_level="3", debug_level="0")
         command = Distribution({"name": "smbport", "ext_modules": extensions}).get_command_obj("build_ext")

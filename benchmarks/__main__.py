@@ -13,14 +13,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from benchmarks.gang import Gang
-from benchmarks.goals import judge
+from benchmarks.goals import OURS, judge_all
 from benchmarks.measure import Round, measured
 from benchmarks.options import parse_options
 from benchmarks.plot import draw_plots
 from benchmarks.profiles import Profile, format_profiles, profile, unreached
 from benchmarks.report import PROFILES, Run, as_json, format_report
 from benchmarks.rows import ROWS, Row
-from benchmarks.servers import Server, ServerError, allow_files, starter
+from benchmarks.servers import INTERPRETED, Server, ServerError, allow_files, starter
 
 
 def main() -> int:
@@ -32,7 +32,9 @@ def main() -> int:
     if not rows:
         print(f"no row is like {options.rows}; there are: {' '.join(row.name for row in ROWS)}", file=sys.stderr)
         return 2
-    names = [*options.servers, *["smbport/compiled"][: bool(options.compiled)]]
+    names = [*options.servers]
+    if options.compiled and OURS in names:
+        names.insert(names.index(OURS) + 1, INTERPRETED)
     names += [f"smbport/{platform}" for platform in options.platform if platform != "linux"]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = _measure(options, rows, names)
@@ -71,7 +73,7 @@ def _measure(
             _say("stopped: the report has what was measured until now")
         profiles: list[Profile] = []
         if options.profile and not stopped:
-            for row in unreached(judge(results)):
+            for row in unreached([one for verdicts in judge_all(results).values() for one in verdicts]):
                 _say(f"profile of {row.name}")
                 profiles.append(profile(gang, row, directory))
         print(file=sys.stderr)

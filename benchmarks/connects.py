@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from benchmarks.gang import Gate
-from benchmarks.logon import log_on
+from benchmarks.rehearsal import Rehearsal, rehearse
 from benchmarks.sample import Clock, Share
 from benchmarks.servers import Server
 
@@ -18,20 +18,20 @@ def come_and_go(gate: Gate, server: Server, seconds: float) -> Share:
     """Connect, log on, connect to the share, hang up and wait until the server has done so too; again and again."""
     clock = Clock()
     latencies_ns: list[int] = []
+    rehearsal = rehearse(server)
     for _ in range(WARM_UP):
-        _come_and_go(server)
+        _come_and_go(rehearsal)
     gate()
     while clock.elapsed_s < seconds:
         with clock:
             begun_ns = time.perf_counter_ns()
-            _come_and_go(server)
+            _come_and_go(rehearsal)
             latencies_ns.append(time.perf_counter_ns() - begun_ns)
     gate()
     return Share(len(latencies_ns), clock.elapsed_s, clock.cpu_s, latencies_ns)
 
 
-def _come_and_go(server: Server) -> None:
-    connection = log_on(server)
-    connection.sock.shutdown(socket.SHUT_WR)
-    connection.sock.recv(1)
-    connection.close()
+def _come_and_go(rehearsal: Rehearsal) -> None:
+    with rehearsal.connect() as sock:
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(1)

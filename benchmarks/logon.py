@@ -15,7 +15,10 @@ from smbport.testing.client import Client, SocketLink
 from smbport.wire.constants import Cipher, Command, Dialect, SigningAlgorithm
 from smbport.wire.echo import EchoRequest
 
-__all__ = ["Connection", "Protection", "gather_credits", "log_on", "logged_on", "many_logged_on", "protect"]
+__all__ = [
+    "Connection", "Protection", "gather_credits", "introduce", "log_on", "logged_on", "many_logged_on", "protect",
+    "reset", "user_hash",
+]  # fmt: skip
 
 Protection = Literal["plain", "gmac", "cmac", "hmac", "gcm", "ccm"]
 
@@ -35,9 +38,9 @@ class Connection(NamedTuple):
     tree_id: int
 
     def close(self, *, abruptly: bool = False) -> None:
-        """Hang up; `abruptly` by a reset, so that no port stays reserved for minutes."""
+        """Hang up; `abruptly` by a reset."""
         if abruptly:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset(self.sock)
         self.client.link.close()
 
 
@@ -46,24 +49,40 @@ def log_on(server: Server, protection: Protection = "plain") -> Connection:
     link = SocketLink.connect(server.host, server.port)
     client = Client(link)
     try:
-        signing, cipher = (
-            _SIGNING.get(protection, SigningAlgorithm.AES_GMAC),
-            _CIPHERS.get(protection, Cipher.AES_128_GCM),
-        )
-        client.negotiate((server.dialect,), ciphers=(cipher,), signing=(signing,))
-        if server.dialect == Dialect.SMB_3_1_1 and (client.cipher, client.signing_algorithm) != (cipher, signing):
-            raise ConnectionError(f"{server.name} {server.version} does not know the algorithms of {protection}")
-        client.log_on(_credential(server.user, server.password))
-        return Connection(client, link.sock, client.tree_connect(server.share))
+        return Connection(client, link.sock, introduce(client, server, protection))
     except BaseException:
         link.close()
         raise
 
 
+def introduce(client: Client, server: Server, protection: Protection = "plain") -> int:
+    """Negotiate, log on, connect to the share: its tree id."""
+    signing, cipher = (
+        _SIGNING.get(protection, SigningAlgorithm.AES_GMAC),
+        _CIPHERS.get(protection, Cipher.AES_128_GCM),
+    )
+    client.negotiate((server.dialect,), ciphers=(cipher,), signing=(signing,))
+    if server.dialect == Dialect.SMB_3_1_1 and (client.cipher, client.signing_algorithm) != (cipher, signing):
+        raise ConnectionError(f"{server.name} {server.version} does not know the algorithms of {protection}")
+    # Of a password, the hash would be computed for each logon, and a worthless one that costs more.
+    client.log_on(spnego.NTLMHash(server.user, nt_hash=user_hash(server).hex()))
+    return client.tree_connect(server.share)
+
+
+def reset(sock: socket.socket) -> None:
+    """Hang up so that no port stays reserved for minutes."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def user_hash(server: Server) -> bytes:
+    """What NTLM knows the user's password by."""
+    return _hash(server.password)
+
+
 @cache
-def _credential(user: str, password: str) -> spnego.NTLMHash:
-    """Made once: of a password, the hash would be computed for each logon, and a worthless one that costs more."""
-    return spnego.NTLMHash(user, nt_hash=nt_hash(password).hex())
+def _hash(password: str) -> bytes:
+    return nt_hash(password)
 
 
 @contextmanager

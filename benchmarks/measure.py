@@ -52,7 +52,7 @@ def _absence(server: Server, row: Row, files: int) -> Absent | None:
         if fnmatchcase(row.name, pattern):
             return Absent(reason)
     if server.path is not None and row.files > files:
-        return Absent(f"the system lets a process have {files:,} files open")
+        return Absent(f"it needs {row.files:,} open files, and the system lets a process have {files:,} (ulimit -Hn)")
     return None
 
 

@@ -50,8 +50,10 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         help=f"also smbport on these platforms: {' '.join(PLATFORMS[1:])}",
     )  # fmt: skip
     what.add_argument(
-        "--compiled", metavar="PYTHON", help="also the compiled smbport that is installed for this interpreter"
-    )
+        "--compiled", metavar="PYTHON",
+        help="the compiled smbport that is installed for this interpreter, with the interpreted one of this checkout"
+        " beside it",
+    )  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument("--rounds", metavar="N", type=_positive, help=f"default: {ROUNDS}; the slowest rows have fewer")
     how.add_argument("--seconds", metavar="S", type=float, help=f"for each row, server and round; default: {SECONDS:g}")

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.figures import absence, cpu_us, limit, middle, notes, others, quieter, rate, ratio, time_us
-from benchmarks.goals import BUILDS, IMPACKET, OURS, SAMBA, Verdict, growth, judge
+from benchmarks.goals import IMPACKET, OURS, SAMBA, Verdict, growth, judge_all
 from benchmarks.measure import Results, Round
 from benchmarks.sample import Sample
 from benchmarks.table import format_table
@@ -52,7 +52,7 @@ def format_report(run: Run, plots: Sequence[tuple[str, str]] = ()) -> str:
     timed = {row: quieter(rounds) for row, rounds in run.results.items() if not _is_memory(rounds)}
     held = {row: rounds for row, rounds in run.results.items() if _is_memory(rounds)}
     parts = [_head(run), *(f"![{title}]({file})\n" for title, file in plots)]
-    parts += [_goals(verdicts, name) for name in BUILDS if (verdicts := judge(run.results, name))]
+    parts += [_goals(verdicts, name) for name, verdicts in judge_all(run.results).items()]
     if run.profiled:
         parts.append(f"[Where the time goes]({PROFILES}) in the rows that do not reach their goals, and why.\n")
     if timed:
@@ -148,7 +148,8 @@ def _limit(rounds: Sequence[Round], name: str) -> str:
 
 def _memory(results: Results, names: Sequence[str]) -> str:
     heads = ["row", *(f"KiB each {name}" for name in names)]
-    heads += ["x smbd"] if SAMBA in names and OURS in names else []
+    compared = [name for name in (SAMBA, IMPACKET) if name in names and OURS in names]
+    heads += [f"x {name}" for name in compared]
     heads += [*(f"MiB in all {name}" for name in names), *(f"µs each {name}" for name in names)]
     lines = []
     for row, rounds in results.items():
@@ -156,8 +157,7 @@ def _memory(results: Results, names: Sequence[str]) -> str:
             f"`{row}`",
             *(_number(middle(rounds, name, lambda one: _scaled(one.item_bytes, 1 << 10))) for name in names),
         ]
-        if SAMBA in names and OURS in names:
-            line.append(_ratio(ratio(rounds, OURS, SAMBA, lambda one: one.item_bytes)))
+        line += [_ratio(ratio(rounds, OURS, name, lambda one: one.item_bytes)) for name in compared]
         line += [_number(middle(rounds, name, lambda one: _scaled(one.total_bytes, 1 << 20))) for name in names]
         for name in names:
             note = notes(rounds, name)

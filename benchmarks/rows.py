@@ -52,7 +52,7 @@ def _alone(server: Server, seconds: float, processes: int, *, task: Callable[...
 
 def _bursts(
     name: str, prepare: Prepare, depths: Sequence[int], protections: Sequence[Protection], burst: int, need: str = "",
-    items: int = 1,
+    items: int = 1, rounds: int = 99,
 ) -> list[Row]:  # fmt: skip
     """NAME/DEPTH/PROTECTION, one for each of both."""
     return [
@@ -64,6 +64,7 @@ def _bursts(
             ),
             needs=(need,) if need else (),
             items=items,
+            rounds=rounds,
         )
         for protection in protections
         for depth in depths
@@ -79,12 +80,17 @@ def _cold(depth: int) -> Row:
 def _listing(entries: int, protections: Sequence[Protection]) -> list[Row]:
     burst = max(20_000 // entries, 1)
     prepare, need = partial(op.list_directory, entries=entries), directory(entries)
-    return _bursts(f"list-{entries}", prepare, (1,), protections, burst, need, items=entries)
+    return _bursts(f"list-{entries}", prepare, (1,), protections, burst, need, entries, _rounds(entries))
+
+
+def _rounds(entries: int) -> int:
+    """The largest directories take a minute to be made."""
+    return 1 if entries == SIZES[-1] else 99
 
 
 def _creating(entries: int, depths: Sequence[int]) -> list[Row]:
     prepare = partial(op.create_among, entries=entries)
-    return _bursts(f"creates-{entries}", prepare, depths, ("plain",), 100, directory(entries))
+    return _bursts(f"creates-{entries}", prepare, depths, ("plain",), 100, directory(entries), rounds=_rounds(entries))
 
 
 def _spread(server: Server, seconds: float, processes: int, *, count: int, script: Script) -> list[Task]:

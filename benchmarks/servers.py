@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -23,8 +23,8 @@ from typing import Final
 from smbport.wire.constants import Dialect
 
 __all__ = [
-    "IMPACKET_LACKS", "PLATFORMS", "PLATFORM_LACKS", "SERVERS", "Server", "ServerError", "Start", "allow_files",
-    "smbport", "starter",
+    "IMPACKET_LACKS", "INTERPRETED", "PLATFORMS", "PLATFORM_LACKS", "SERVERS", "Server", "ServerError", "Start",
+    "allow_files", "smbport", "starter",
 ]  # fmt: skip
 
 HOST: Final = "127.0.0.1"
@@ -33,6 +33,8 @@ START_TIMEOUT_S: Final = 30
 STOP_TIMEOUT_S: Final = 60
 ORPHANS_TIMEOUT_S: Final = 3
 POLL_S: Final = 0.02
+FILES: Final = 160_000  # 100,000 opens, connections besides, and what a server keeps for itself
+INTERPRETED: Final = "smbport/interpreted"  # beside the compiled one
 COMPILED: Final = "(compiled)"  # in what `--version` says
 
 PLATFORMS: Final = ("linux", "posix", "memory")  # those of smbport that are measured here
@@ -126,8 +128,8 @@ PLATFORM_LACKS: Final = {
 
 @contextmanager
 def smbport(
-    directory: Path, path: Path | None = None, platform: str = "linux", *, python: str | None = None,
-    profile: Path | None = None,
+    directory: Path, path: Path | None = None, platform: str = "linux", *, name: str = "smbport",
+    python: str | None = None, profile: Path | None = None,
 ) -> Iterator[Server]:  # fmt: skip
     """This checkout's server; or the compiled one that is installed for another interpreter.
 
@@ -140,7 +142,6 @@ def smbport(
         if here:
             raise ServerError(f"the smbport of {python} is not compiled")
         number += " (interpreted)"
-    name = f"smbport/{'compiled' if here else platform}".removesuffix("/linux")
     home, port, user, password = _home(directory, name), _free_port(), getpass.getuser(), secrets.token_hex(8)
     share, settings = path or _share(home), home / "smbport.toml"
     settings.write_text(SMBPORT_SETTINGS.format(host=HOST, port=port, share=SHARE, path=share))
@@ -204,17 +205,24 @@ SERVERS: Final[dict[str, Start]] = {"smbport": smbport, "smbd": samba, "impacket
 
 
 def starter(name: str, python: str | None = None) -> Start:
-    """What starts the server that the report calls so; `python` is for the compiled one."""
-    if name in SERVERS:
-        return SERVERS[name]
-    if name == "smbport/compiled":
+    """What starts the server that the report calls so; `python` makes `smbport` the compiled one that is there."""
+    if name == "smbport":
         return partial(smbport, python=python)
-    return partial(smbport, platform=name.removeprefix("smbport/"))
+    if name == INTERPRETED:
+        return partial(smbport, name=name)
+    return SERVERS[name] if name in SERVERS else partial(smbport, name=name, platform=name.removeprefix("smbport/"))
 
 
 def allow_files() -> int:
-    """Let this process and the servers have as many files open as the system allows; returns how many that is."""
+    """Let this process and the servers have as many files open as the system allows; returns how many that is.
+
+    Who may raise the limit (CAP_SYS_RESOURCE) does, to what the largest row needs.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < FILES:
+        with suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+            return FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most
 

@@ -51,7 +51,10 @@ class KernelPlan:
     transact_size: int  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# These are made for each question, and clients wait: freezing them would take three times as long.
+
+
+@dataclass(slots=True, kw_only=True)
 class KernelLogon:
     """Who somebody is who can prove to know the password."""
 
@@ -90,7 +93,7 @@ class KernelShare:
     hide_unreadable: bool = False  # listings leave out what their reader may not read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TreeQuestion:
     """Somebody wants to connect to a share."""
 
@@ -103,7 +106,7 @@ class TreeQuestion:
     address: str | None  # None: this kernel does not tell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TreeAnswer:
     """Whether they may, and how."""
 

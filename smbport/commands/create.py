@@ -32,7 +32,7 @@ from smbport.commands.fsctl.storage import compression_power
 from smbport.commands.grant import AskedLease, asked_lease, check_lease_key, find_lease, grant
 from smbport.commands.lookout import attend_cached
 from smbport.commands.macos import check_written
-from smbport.commands.open_node import Opened, Plan, StoppedOnLink, open_node
+from smbport.commands.open_node import CREATING, Opened, Plan, StoppedOnLink, open_node
 from smbport.commands.oplock_break import outlast
 from smbport.commands.posix import answer_link, drop_unless_agreed, name_of_create, new_mode
 from smbport.commands.previous_versions import (
@@ -42,7 +42,7 @@ from smbport.commands.previous_versions import (
     names_snapshot,
     split_token,
 )
-from smbport.commands.rights import CREATE_OPTIONS, REFUSED_OPTIONS
+from smbport.commands.rights import ANY_REFUSED_OPTION, CREATE_RIGHTS, REFUSED_OPTIONS
 from smbport.commands.steps import blocking
 from smbport.commands.streams import (
     check_stream_name,
@@ -184,9 +184,9 @@ def check_request(request: CreateRequest) -> None:
     if request.impersonation_level > ImpersonationLevel.DELEGATE:
         raise StatusError(Status.BAD_IMPERSONATION_LEVEL)
     options = request.create_options
-    for option, status in REFUSED_OPTIONS.items():
-        if options & option:
-            raise StatusError(status, f"create option 0x{option:x}")
+    if options & ANY_REFUSED_OPTION:
+        option = next(option for option in REFUSED_OPTIONS if options & option)
+        raise StatusError(REFUSED_OPTIONS[option], f"create option 0x{option:x}")
     bad = (
         request.create_disposition > CreateDisposition.OVERWRITE_IF
         or request.share_access & ~_SHARE_MASK
@@ -212,34 +212,35 @@ def make_plan(tree: TreeConnect, request: CreateRequest, name: FileName, context
     if access & Access.ACCESS_SYSTEM_SECURITY and not (descriptors and descriptors.token.holds(Privilege.SECURITY)):
         raise StatusError(Status.PRIVILEGE_NOT_HELD)
     options = request.create_options
-    for option, right in CREATE_OPTIONS.items():
-        if right and options & option and not access & (right | Access.MAXIMUM_ALLOWED):
+    for option, right in CREATE_RIGHTS:
+        if options & option and not access & (right | Access.MAXIMUM_ALLOWED):
             raise StatusError(Status.INVALID_PARAMETER, "delete on close without the right to delete")
     disposition = request.create_disposition
     if tree.live is None:
         _check_writable(tree, access, disposition)
     else:
         _check_only_looks(request)
-    directory = bool(options & CreateOption.DIRECTORY_FILE) or name.directory
+    directory = name.directory or options & CreateOption.DIRECTORY_FILE != 0
     posix = contexts.posix_mode is not None
-    opens_links = bool(options & CreateOption.OPEN_REPARSE_POINT)
+    opens_links = options & CreateOption.OPEN_REPARSE_POINT != 0
+    makes = disposition in CREATING
     return Plan(
         path=name.path,
         access=access,
         disposition=disposition,
         must_be_directory=directory,
-        must_be_file=name.data or bool(options & CreateOption.NON_DIRECTORY_FILE),
-        delete_on_close=bool(options & CreateOption.DELETE_ON_CLOSE),
+        must_be_file=name.data or options & CreateOption.NON_DIRECTORY_FILE != 0,
+        delete_on_close=options & CreateOption.DELETE_ON_CLOSE != 0,
         follow=not (opens_links or posix),
         attributes=request.file_attributes & _SETTABLE,
-        mode=new_mode(contexts, tree.share.settings, directory=directory),
+        mode=new_mode(contexts, tree.share.settings, directory=directory) if makes else 0,
         writable=tree.writable or tree.live is not None,
         frozen=tree.live is not None,
         spellings=tree.share.spellings,
         allocation_size=contexts.allocation_size,
         descriptors=descriptors,
         given=contexts.security if descriptors is not None else None,
-        backup=bool(options & CreateOption.OPEN_FOR_BACKUP_INTENT),
+        backup=options & CreateOption.OPEN_FOR_BACKUP_INTENT != 0,
         wants_maximal=contexts.maximal_access,
         stream=name.stream,
         posix=posix,

@@ -18,7 +18,7 @@ from smbport.commands.table import RULES, Rule
 from smbport.security.sealing import BadSeal
 from smbport.security.signing import Signer
 from smbport.state.connection import Connection
-from smbport.state.session import Channel
+from smbport.state.session import Channel, Session
 from smbport.wire.constants import Capability, Command, Dialect, HeaderFlag, name
 from smbport.wire.error import pack_error_response
 from smbport.wire.frame import frame_prefix, response_message, split_compound
@@ -128,11 +128,12 @@ def _cancel(connection: Connection, chain: Chain, header: Header, message: memor
 
 async def answer_chain(chain: Chain) -> None:
     """Run the handlers of one frame in order; `chain.replies` has an answer for each afterwards."""
+    unsaved = chain.calls[0].server.unsaved
     for index, call in enumerate(chain.calls):
         chain.current = index
-        changes = call.server.unsaved.count
+        changes = unsaved.count
         reply = await _answer(call)
-        if changes != call.server.unsaved.count:
+        if changes != unsaved.count:
             reply = await _save(call, reply)
         chain.status = reply.status
         chain.replies.append(reply)
@@ -206,10 +207,10 @@ def _check_rule(call: Call, rule: Rule) -> None:
     if call.flags & HeaderFlag.RELATED_OPERATIONS:
         _check_relation(call, rule)
     if rule.session:
-        _check_session(call, call.channel)
-        if call.session.expires_ns is not None and call.session.expired and not rule.after_expiry:
+        session = _check_session(call)
+        if session.expires_ns is not None and session.expired and not rule.after_expiry:
             raise StatusError(Status.NETWORK_SESSION_EXPIRED)
-        _find_tree(call, rule)
+        _find_tree(call, session, rule)
 
 
 def _check_relation(call: Call, rule: Rule) -> None:
@@ -223,19 +224,21 @@ def _check_relation(call: Call, rule: Rule) -> None:
         raise StatusError(chain.status, "the request it relates to failed")
 
 
-def _check_session(call: Call, channel: Channel | None) -> None:
+def _check_session(call: Call) -> Session:
+    channel, sealed = call.channel, call.chain.sealed
     if channel is None or not channel.session.valid or channel.signer is None:
         raise StatusError(Status.USER_SESSION_DELETED)
-    sealed = call.chain.sealed
-    if sealed is not None and sealed is not channel.session:
+    session = channel.session
+    if sealed is not None and sealed is not session:
         raise Disconnect("sealed for another session than it names")
-    if channel.session.encrypt and sealed is None:
+    if session.encrypt and sealed is None:
         raise StatusError(Status.ACCESS_DENIED, "this session must be sealed")
+    return session
 
 
-def _find_tree(call: Call, rule: Rule) -> None:
+def _find_tree(call: Call, session: Session, rule: Rule) -> None:
     """[MS-SMB2] 3.3.5.2.11.  A command that does not need a tree gets it all the same if it names one."""
-    tree = call.tree = call.session.trees.get(call.chain.tree_id)
+    tree = call.tree = session.trees.get(call.chain.tree_id)
     if not rule.tree:
         return
     if tree is None:
@@ -302,27 +305,29 @@ def pack_interim(chain: Chain, async_id: int) -> list[Part]:
 
 def _message(call: Call, reply: Reply) -> bytearray:
     """Header and body of one response: credits, flags and ids are decided here and nowhere else."""
-    header = call.header
+    header, chain, channel, tree = call.header, call.chain, call.channel, call.tree
     flags = HeaderFlag.SERVER_TO_REDIR | call.flags & _ECHOED_FLAGS
-    if call.chain.sealed is not None or reply.status == Status.PENDING:
+    if chain.sealed is not None or reply.status == Status.PENDING:
         flags &= ~HeaderFlag.SIGNED  # these are never signed
     if call.async_id:
         flags |= HeaderFlag.ASYNC_COMMAND
         routing = call.async_id
     else:
-        routing = header.process_id | (call.chain.tree_id if call.tree is None else call.tree.tree_id) << 32
-    if call.credits_granted < 0:
-        limits = call.server.settings.limits
-        known = call.channel is not None and call.channel.signer is not None
-        limit = limits.credits if known else limits.credits_initial
-        credits = call.credits_granted = call.connection.window.grant(header.credits, limit)
-    else:
-        credits = 0  # granted with the interim response
-    session_id = header.session_id if call.channel is None else call.channel.session.session_id
+        routing = header.process_id | (chain.tree_id if tree is None else tree.tree_id) << 32
+    credits = _grant_credits(call, channel) if call.credits_granted < 0 else 0  # granted with the interim response
+    session_id = header.session_id if channel is None else channel.session.session_id
     return response_message(
         reply.body, reply.status, call.command, header.credit_charge, credits, flags, header.message_id, routing,
         session_id,
     )  # fmt: skip
+
+
+def _grant_credits(call: Call, channel: Channel | None) -> int:
+    """[MS-SMB2] 3.3.1.2"""
+    limits = call.server.settings.limits
+    limit = limits.credits_initial if channel is None or channel.signer is None else limits.credits
+    granted = call.credits_granted = call.connection.window.grant(call.header.credits, limit)
+    return granted
 
 
 def _frame(call: Call, parts: list[Part]) -> list[Part]:
@@ -377,34 +382,37 @@ def _seal(call: Call, parts: Sequence[Part]) -> list[Part]:
 def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
     """Several replies in one frame, each padded to 8 bytes, the last too, as Windows does; signed over its padding."""
     parts: list[Part] = []
-    last = len(pairs) - 1
-    for index, (call, reply) in enumerate(pairs):
+    last_call, _ = pairs[-1]
+    total = 0
+    for call, reply in pairs:
         message = _message(call, reply)
-        payload = _payload_bytes(reply)
-        message += payload
-        message += bytes(-(len(message) - 4) % 8)
-        if index < last:
-            message[4 + 20 : 4 + 24] = (len(message) - 4).to_bytes(4, "little")
+        _append_payload(message, reply)
+        length = len(message) - 4
+        padding = -length % 8
+        if padding:
+            message += bytes(padding)
+            length += padding
+        total += length
+        if call is not last_call:
+            message[4 + 20 : 4 + 24] = length.to_bytes(4, "little")
         if call.signer is not None and call.chain.sealed is None:
             _sign(call.signer, message, [message])
-        parts.append(message if index == 0 else memoryview(message)[4:])
-    call = pairs[0][0]
+        parts.append(memoryview(message)[4:] if parts else message)
+    if last_call.chain.sealed is not None:
+        return _seal(last_call, parts)
     head = parts[0]
     assert isinstance(head, bytearray)
-    if call.chain.sealed is not None:
-        return _seal(call, parts)
-    head[:4] = frame_prefix(sum(map(len, parts)) - 4)
+    head[:4] = frame_prefix(total)
     return parts
 
 
-def _payload_bytes(reply: Reply) -> Buffer:
-    """In a compound even a file range is copied: such reads are small."""
+def _append_payload(message: bytearray, reply: Reply) -> None:
+    """In a compound even a file range would be copied: such reads are small."""
     payload = reply.payload
-    if payload is None:
-        return b""
     if isinstance(payload, FileRange):
         raise AssertionError("READ gives a file range only to an unrelated request")
-    return payload
+    if payload is not None:
+        message += payload
 
 
 def _follow_preauth(call: Call, head: bytearray) -> None:

@@ -28,6 +28,7 @@ _BY_ERRNO: Final[dict[int, int]] = {
     errno.EFBIG: Status.DISK_FULL,
     errno.EMFILE: Status.TOO_MANY_OPENED_FILES,
     errno.ENFILE: Status.TOO_MANY_OPENED_FILES,
+    errno.E2BIG: Status.NOT_SUPPORTED,  # an access control list, or a descriptor, of more than can be stored
     errno.ENOMEM: Status.INSUFFICIENT_RESOURCES,
     errno.ENOBUFS: Status.INSUFFICIENT_RESOURCES,
     errno.EINVAL: Status.INVALID_PARAMETER,
@@ -38,13 +39,12 @@ _BY_ERRNO: Final[dict[int, int]] = {
     errno.EBUSY: Status.SHARING_VIOLATION,
     errno.ETXTBSY: Status.SHARING_VIOLATION,
     errno.EIO: Status.UNEXPECTED_IO_ERROR,
+    errno.EBADMSG: Status.FILE_CORRUPT_ERROR,  # a checksum did not match
     errno.ENOTSUP: Status.NOT_SUPPORTED,
     errno.EOPNOTSUPP: Status.NOT_SUPPORTED,  # another number than ENOTSUP on QNX
     errno.ENOSYS: Status.NOT_SUPPORTED,
     errno.ETIMEDOUT: Status.IO_TIMEOUT,
 }
-if hasattr(errno, "EINTEGRITY"):  # FreeBSD: a checksum did not match
-    _BY_ERRNO[errno.EINTEGRITY] = Status.FILE_CORRUPT_ERROR
 
 _BY_COMMAND: Final[dict[tuple[int, int], int]] = {
     (Command.CREATE, errno.EISDIR): Status.FILE_IS_A_DIRECTORY,

@@ -14,11 +14,11 @@ from smbport.platform import Kind, Stat
 from smbport.state.names import name_for_wire
 from smbport.state.open import FileOpen, Open, PipeOpen
 from smbport.state.short_names import fits_dos, short_name
+from smbport.wire.all_information import pack_all_information
 from smbport.wire.constants import CreateOption, Dialect, FileInfo
 from smbport.wire.fscc import (
     FileAccessInformation,
     FileAlignmentInformation,
-    FileAllInformation,
     FileAttributeTagInformation,
     FileBasicInformation,
     FileCompressionInformation,
@@ -43,14 +43,17 @@ from smbport.wire.status import Status, StatusError
 __all__ = ["query_file", "query_pipe", "query_streams"]
 
 MODE_BITS: Final = CreateOption.WRITE_THROUGH | CreateOption.SEQUENTIAL_ONLY | CreateOption.NO_INTERMEDIATE_BUFFERING
+_NO_ALIGNMENT: Final = 0  # of buffers in memory, of which the server has none in common with its clients
 PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server service have
 
 
 async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     """The whole answer for a class that the rights table has; lists have functions of their own."""
-    if info_class in _WITH_EA_SIZE:
+    if info_class == FileInfo.ALL:
         size = await ea_size(opened)
-        return _WITH_EA_SIZE[info_class](opened, _stat(opened), call, size).pack()
+        return _all(opened, _stat(opened), size)
+    if info_class == FileInfo.EA:
+        return FileEaInformation(ea_size=await ea_size(opened)).pack()
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
@@ -78,21 +81,18 @@ def _access(opened: FileOpen, stat: Stat, call: Call) -> FileAccessInformation:
 
 
 def _alignment(opened: FileOpen, stat: Stat, call: Call) -> FileAlignmentInformation:
-    return FileAlignmentInformation(alignment_requirement=0)
+    return FileAlignmentInformation(alignment_requirement=_NO_ALIGNMENT)
 
 
-def _all(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileAllInformation:
-    return FileAllInformation(
-        basic=_basic(opened, stat, call),
-        standard=_standard(opened, stat, call),
-        internal=_internal(opened, stat, call),
-        ea=_ea(opened, stat, call, size_of_eas),
-        access=_access(opened, stat, call),
-        position=_position(opened, stat, call),
-        mode=_mode(opened, stat, call),
-        alignment=_alignment(opened, stat, call),
-        name="\\" + _name_of(opened),
-    )
+def _all(opened: FileOpen, stat: Stat, size_of_eas: int) -> bytes:
+    """What the classes say one by one, and the name."""
+    created, accessed, written, changed = file_times(stat)
+    return pack_all_information(
+        created, accessed, written, changed, file_attributes(stat, opened.path),
+        allocation_size(stat), end_of_file(stat), _links(opened, stat), opened.shared.delete_pending,
+        opened.is_directory, _index_number(opened, stat), size_of_eas, opened.granted_access, opened.position,
+        _mode_bits(opened), _NO_ALIGNMENT, "\\" + _name_of(opened),
+    )  # fmt: skip
 
 
 def _alternate_name(opened: FileOpen, stat: Stat, call: Call) -> bytes:
@@ -143,10 +143,6 @@ def _compression(opened: FileOpen, stat: Stat, call: Call) -> FileCompressionInf
     )
 
 
-def _ea(opened: FileOpen, stat: Stat, call: Call, size_of_eas: int) -> FileEaInformation:
-    return FileEaInformation(ea_size=size_of_eas)
-
-
 def _id(opened: FileOpen, stat: Stat, call: Call) -> FileIdInformation:
     volume = opened.tree.volume
     assert volume is not None
@@ -154,12 +150,19 @@ def _id(opened: FileOpen, stat: Stat, call: Call) -> FileIdInformation:
 
 
 def _internal(opened: FileOpen, stat: Stat, call: Call) -> FileInternalInformation:
-    return FileInternalInformation(index_number=0 if hides_file_ids(opened.tree) else stat.key.inode)
+    return FileInternalInformation(index_number=_index_number(opened, stat))
+
+
+def _index_number(opened: FileOpen, stat: Stat) -> int:
+    return 0 if hides_file_ids(opened.tree) else stat.key.inode
 
 
 def _mode(opened: FileOpen, stat: Stat, call: Call) -> FileModeInformation:
-    mode = opened.create_options & MODE_BITS
-    return FileModeInformation(mode=mode | (CreateOption.DELETE_ON_CLOSE if opened.delete_on_close else 0))
+    return FileModeInformation(mode=_mode_bits(opened))
+
+
+def _mode_bits(opened: FileOpen) -> int:
+    return opened.create_options & MODE_BITS | (CreateOption.DELETE_ON_CLOSE if opened.delete_on_close else 0)
 
 
 def _network_open(opened: FileOpen, stat: Stat, call: Call) -> FileNetworkOpenInformation:
@@ -191,23 +194,20 @@ def _posix(opened: FileOpen, stat: Stat, call: Call) -> bytes:
 
 
 def _standard(opened: FileOpen, stat: Stat, call: Call) -> FileStandardInformation:
-    """The link that is about to go does not count, and a directory has one name only."""
-    pending = opened.shared.delete_pending
-    links = 1 if opened.is_directory else stat.links
     return FileStandardInformation(
         allocation_size=allocation_size(stat),
         end_of_file=end_of_file(stat),
-        number_of_links=max(links - pending, 0),
-        delete_pending=pending,
+        number_of_links=_links(opened, stat),
+        delete_pending=opened.shared.delete_pending,
         directory=opened.is_directory,
     )
 
 
-# Those that tell EaSize, which must be looked for.
-_WITH_EA_SIZE: Final[dict[int, Callable[[FileOpen, Stat, Call, int], FileAllInformation | FileEaInformation]]] = {
-    FileInfo.ALL: _all,
-    FileInfo.EA: _ea,
-}
+def _links(opened: FileOpen, stat: Stat) -> int:
+    """The link that is about to go does not count, and a directory has one name only."""
+    links = 1 if opened.is_directory else stat.links
+    return max(links - opened.shared.delete_pending, 0)
+
 
 Query = Callable[[FileOpen, Stat, Call], bytes | Record]
 

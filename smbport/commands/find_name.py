@@ -89,7 +89,7 @@ def _join(directory: str, name: str) -> str:
 def _stat_directory(volume: Volume, path: str, *, wait: bool) -> Stat | None:
     """The state of a directory; None if there is no such directory."""
     try:
-        stat = volume.stat(path, wait=wait)
+        stat = volume.stat(path, marks=False, wait=wait)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat if stat.kind == Kind.DIRECTORY else None

@@ -1,5 +1,6 @@
 """Listings for macOS, which show the Finder info and the size of the resource fork.  See wire/aapl.py."""
 
+from collections.abc import Callable
 from typing import Final
 
 from smbport.commands.attributes import allocation_size, end_of_file, file_attributes, file_times
@@ -22,7 +23,7 @@ from smbport.wire.aapl import (
 )
 from smbport.wire.constants import Access, FileInfo
 
-__all__ = ["NO_MAC_ATTRIBUTES", "pack_mac_entries", "read_mac_attributes", "shows_mac_attributes"]
+__all__ = ["NO_MAC_ATTRIBUTES", "mac_adder", "read_mac_attributes", "shows_mac_attributes"]
 
 _AFP_INFO: Final = fold(AFP_INFO_STREAM)
 _AFP_RESOURCE: Final = fold(AFP_RESOURCE_STREAM)
@@ -89,22 +90,18 @@ def _read_attributes(tree: TreeConnect, path: str, *, wait: bool) -> MacAttribut
         node.close()
 
 
-def pack_mac_entries(tree: TreeConnect, cursor: DirectoryCursor, packer: MacDirectoryPacker, *, single: bool) -> bool:
-    """Move entries from the cursor to the packer; True when the answer is complete."""
-    rest, matches = cursor.rest, cursor.pattern.matches
-    for index, (name, stat) in enumerate(rest):
+def mac_adder(tree: TreeConnect, cursor: DirectoryCursor, packer: MacDirectoryPacker) -> Callable[[Entry], bool | None]:
+    """What adds an entry to the answer, see `DirectoryCursor.move`."""
+    matches, known = cursor.pattern.matches, cursor.mac_attributes
+
+    def add(entry: Entry) -> bool | None:
+        name, stat = entry
         seen = name_for_wire(name) if name not in _DOTS else name
         if stat is None or not matches(seen):
-            continue
-        attributes = cursor.mac_attributes.get(name, NO_MAC_ATTRIBUTES)
-        if not _add(packer, tree, seen, name, stat, attributes):
-            cursor.rest = rest[index:]
-            return True
-        if single:
-            cursor.rest = rest[index + 1 :]
-            return True
-    cursor.rest = []
-    return False
+            return None
+        return _add(packer, tree, seen, name, stat, known.get(name, NO_MAC_ATTRIBUTES))
+
+    return add
 
 
 def _add(

@@ -5,7 +5,6 @@ that must wait until share modes were consulted, which is done where the state l
 """
 
 import errno
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +23,7 @@ from smbport.commands.governed import (
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, Compression, Directory, File, Kind, Stat, Volume
 from smbport.security.access import check_access, maximal_access
 from smbport.state.descriptors import Descriptors
-from smbport.state.spellings import Spellings
+from smbport.state.spellings import Change, Spellings
 from smbport.wire.constants import Access, CreateAction, CreateDisposition, FileAttribute
 from smbport.wire.security import SecurityDescriptor
 from smbport.wire.status import Status, StatusError
@@ -44,6 +43,9 @@ READONLY_LEAVES_OUT: Final = WRITERS | Access.DELETE_CHILD
 # Not for this user, not on this file system, not while it runs: MAXIMUM_ALLOWED goes on with less.
 REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ETXTBSY)
 
+# Something may have the name, or its directory is spelled otherwise, or not at hand.
+NOT_SURE: Final = (FileExistsError, FileNotFoundError, NotADirectoryError, BlockingIOError)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -57,7 +59,7 @@ class Plan:
     delete_on_close: bool
     follow: bool
     attributes: int  # DOS attributes of a new file
-    mode: int  # permission bits of a new file
+    mode: int  # permission bits of a new file, if one may be made
     writable: bool  # the share allows changes, or there is no use in asking
     spellings: Spellings | None  # None: names that differ in case are different names
     allocation_size: int
@@ -101,10 +103,9 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
     """Open or make what the plan names.  Raises StatusError or OSError; then nothing is open and nothing was made."""
     path = plan.path
     spelled = False
-    folder = None if wait else _find_room(volume, plan)
-    if folder is not None:
-        with suppress(FileExistsError):
-            return _make(volume, plan, path, folder, wait=False)
+    made = None if wait else _make_surely(volume, plan)
+    if made is not None:
+        return made
     for _ in range(RACES):
         if plan.disposition != CreateDisposition.CREATE or spelled or not path:
             try:
@@ -130,25 +131,28 @@ def open_node(volume: Volume, plan: Plan, *, wait: bool = False) -> Opened:
     raise StatusError(Status.SHARING_VIOLATION, "the name keeps appearing and vanishing")
 
 
-def _find_room(volume: Volume, plan: Plan) -> Stat | None:
-    """The directory of a name that nothing has in any spelling, as is remembered; None if that is not sure.
+def _make_surely(volume: Volume, plan: Plan) -> Opened | None:
+    """Something new with a name that nothing has in any spelling, as is remembered; None if that is not sure.
 
     To look for the name might mean to wait for a disk.
     """
     spellings = plan.spellings
     if spellings is None or plan.disposition not in CREATING or plan.posix or spellings.short_names or not plan.path:
         return None
-    directory, _, name = plan.path.rpartition("/")
-    try:
-        stat = volume.stat(directory)
-    except OSError:  # or it is not at hand
+    if not plan.writable or plan.frozen or _takes_long(plan) or _is_kept(plan):
         return None
-    return stat if stat.kind == Kind.DIRECTORY and not spellings.may_hold(stat, name) else None
+    change = Change(spellings, added=plan.path.rpartition("/")[2], surely=True)
+    try:
+        return _create(volume, plan, plan.path, _granted_to_new(plan), None, change, wait=False)
+    except NOT_SURE:
+        return None
+    finally:
+        change.over()
 
 
 def _check_dangling(volume: Volume, path: str, *, wait: bool) -> None:
     """A symbolic link to nothing can be neither opened nor made: say so instead of trying for ever."""
-    if volume.stat(path, follow=False, wait=wait).kind == Kind.SYMLINK:
+    if volume.stat(path, follow=False, marks=False, wait=wait).kind == Kind.SYMLINK:
         raise StatusError(Status.OBJECT_NAME_COLLISION, "a dangling link has that name")
 
 
@@ -157,7 +161,7 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
     if plan.descriptors is not None and plan.disposition == CreateDisposition.CREATE:
         plan.descriptors.volume.stat(path, follow=plan.follow, wait=wait)
         raise StatusError(Status.OBJECT_NAME_COLLISION)  # before anything about rights
-    governed = _open_governed(volume, plan, path, wait=wait)
+    governed = None if plan.descriptors is None else _open_governed(volume, plan, path, plan.descriptors, wait=wait)
     if governed is not None:
         node, granted = governed.node, governed.granted
     elif plan.access & Access.MAXIMUM_ALLOWED:
@@ -168,8 +172,7 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
     try:
         stat = node.stat()
         _check_existing(plan, path, stat)
-        readonly = not plan.posix and file_attributes(stat, path) & FileAttribute.READONLY
-        if plan.access & Access.MAXIMUM_ALLOWED and readonly:
+        if plan.access & Access.MAXIMUM_ALLOWED and not plan.posix and _is_readonly(stat, path):
             granted &= ~READONLY_LEAVES_OUT
         by_descriptor = governed is not None
         if governed is None and plan.descriptors is not None:
@@ -189,9 +192,7 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
         raise
 
 
-def _open_governed(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Governed | None:
-    if plan.descriptors is None:
-        return None
+def _open_governed(volume: Volume, plan: Plan, path: str, descriptors: Descriptors, *, wait: bool) -> Governed | None:
     wish = Wish(
         access=plan.access,
         implied=plan.implied | _IMPLIED.get(plan.disposition, 0),
@@ -200,7 +201,7 @@ def _open_governed(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Gove
         backup=plan.backup,
         wants_maximal=plan.wants_maximal,
     )
-    return open_governed(plan.descriptors, volume, path, wish, wait=wait)
+    return open_governed(descriptors, volume, path, wish, wait=wait)
 
 
 # [MS-FSA] 2.1.5.1.2
@@ -256,7 +257,7 @@ def _open_with_all_rights(volume: Volume, plan: Plan, path: str, *, wait: bool) 
 
 def _check_existing(plan: Plan, path: str, stat: Stat) -> None:
     """Kind and attributes of what is there must fit what was asked.  [MS-FSA] 2.1.5.1.2"""
-    directory = stat.kind == Kind.DIRECTORY
+    directory, overwrites = stat.kind == Kind.DIRECTORY, plan.disposition in OVERWRITING
     if plan.disposition == CreateDisposition.CREATE:
         raise StatusError(Status.OBJECT_NAME_COLLISION)
     if plan.stops_at_link and stat.kind == Kind.SYMLINK:
@@ -265,17 +266,20 @@ def _check_existing(plan: Plan, path: str, stat: Stat) -> None:
         raise StatusError(Status.FILE_IS_A_DIRECTORY)
     if not directory and plan.must_be_directory:
         raise StatusError(Status.NOT_A_DIRECTORY)
-    if directory and plan.disposition in OVERWRITING:
+    if directory and overwrites:
         raise StatusError(Status.OBJECT_NAME_COLLISION if not plan.must_be_file else Status.FILE_IS_A_DIRECTORY)
     if directory or plan.posix:
         return
-    attributes = file_attributes(stat, path)
-    overwrites = plan.disposition in OVERWRITING
-    if attributes & FileAttribute.READONLY and (overwrites or (plan.access | plan.implied) & READONLY_REFUSES):
+    writes = overwrites or (plan.access | plan.implied) & READONLY_REFUSES
+    if writes and _is_readonly(stat, path):
         raise StatusError(Status.ACCESS_DENIED, "the file is marked read-only")
     hidden = FileAttribute.HIDDEN | FileAttribute.SYSTEM
     if overwrites and stat.dos_attributes is not None and stat.dos_attributes & hidden & ~plan.attributes:
         raise StatusError(Status.ACCESS_DENIED, "overwriting would lose HIDDEN or SYSTEM")
+
+
+def _is_readonly(stat: Stat, path: str) -> bool:
+    return bool(file_attributes(stat, path) & FileAttribute.READONLY)
 
 
 def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: bool) -> tuple[int, bool]:
@@ -292,47 +296,57 @@ def _check_delete(volume: Volume, plan: Plan, path: str, granted: int, *, wait: 
     return granted & ~Access.DELETE, False
 
 
-def _make(volume: Volume, plan: Plan, path: str, folder: Stat | None = None, *, wait: bool) -> Opened:
-    """A new file or directory, in `folder` as it is now if that is known.  [MS-FSA] 2.1.5.1.1"""
+def _make(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Opened:
+    """A new file or directory.  [MS-FSA] 2.1.5.1.1"""
     _check_makes(plan)
-    if not wait and (plan.allocation_size or plan.descriptors is not None or plan.compression is not None):
+    if not wait and _takes_long(plan):
         raise BlockingIOError(errno.EAGAIN, "takes more than a moment", path)
-    granted = plan.access
-    if granted & Access.MAXIMUM_ALLOWED:
-        granted = granted & ~Access.MAXIMUM_ALLOWED | Access.FILE_ALL_ACCESS
+    granted = _granted_to_new(plan)
     parent = _check_parent(plan, path, wait=wait)
     if parent is not None:
         assert plan.descriptors is not None
         volume = plan.descriptors.volume
-    spellings = plan.spellings
-    if spellings is None:
-        return _create(volume, plan, path, granted, parent, wait=wait)
-    directory, _, name = path.rpartition("/")
-    moment = spellings.change(folder or volume.stat(directory, wait=wait), name)
+    if plan.spellings is None:
+        return _create(volume, plan, path, granted, parent, None, wait=wait)
+    change = Change(plan.spellings, added=path.rpartition("/")[2])
     try:
-        opened = _create(volume, plan, path, granted, parent, wait=wait)
-        with suppress(OSError):  # it is made all the same
-            spellings.follow(moment, volume.stat(directory, wait=True))
-        return opened
+        return _create(volume, plan, path, granted, parent, change, wait=wait)
     finally:
-        spellings.done(moment)
+        change.over()
+
+
+def _takes_long(plan: Plan) -> bool:
+    return plan.allocation_size != 0 or plan.descriptors is not None or plan.compression is not None
+
+
+def _granted_to_new(plan: Plan) -> int:
+    granted = plan.access
+    return granted & ~Access.MAXIMUM_ALLOWED | Access.FILE_ALL_ACCESS if granted & Access.MAXIMUM_ALLOWED else granted
 
 
 def _create(
-    volume: Volume, plan: Plan, path: str, granted: int, parent: SecurityDescriptor | None, *, wait: bool
+    volume: Volume,
+    plan: Plan,
+    path: str,
+    granted: int,
+    parent: SecurityDescriptor | None,
+    change: Change | None,
+    *,
+    wait: bool,
 ) -> Opened:
     if plan.must_be_directory and plan.descriptors is not None:
         unfinished = plan.descriptors.unfinished
         unfinished.append(path)
         try:
-            return _complete(volume, plan, path, granted, parent, volume.make_directory(path, plan.mode, wait=wait))
+            made = volume.make_directory(path, plan.mode, witness=change, wait=wait)
+            return _complete(volume, plan, path, granted, parent, made)
         finally:
             unfinished.remove(path)
     node: File | Directory
     if plan.must_be_directory:
-        node = volume.make_directory(path, plan.mode, wait=wait)
+        node = volume.make_directory(path, plan.mode, witness=change, wait=wait)
     else:
-        node = volume.create(path, _platform_access(plan, granted), plan.mode, wait=wait)
+        node = volume.create(path, _platform_access(plan, granted), plan.mode, witness=change, wait=wait)
     return _complete(volume, plan, path, granted, parent, node)
 
 
@@ -359,8 +373,13 @@ def _check_makes(plan: Plan) -> None:
         raise StatusError(Status.MEDIA_WRITE_PROTECTED, "a snapshot")
     if not plan.writable:
         raise StatusError(Status.ACCESS_DENIED, "the share is read-only")
-    if plan.delete_on_close and plan.attributes & FileAttribute.READONLY:
+    if _is_kept(plan):
         raise StatusError(Status.CANNOT_DELETE)
+
+
+def _is_kept(plan: Plan) -> bool:
+    """Whether something new would be read-only, and is to be deleted all the same."""
+    return plan.delete_on_close and bool(plan.attributes & FileAttribute.READONLY)
 
 
 def _equip(volume: Volume, plan: Plan, node: File | Directory, *, wait: bool) -> None:

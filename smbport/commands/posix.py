@@ -4,13 +4,14 @@ Such a client says in each CREATE that it means POSIX; what it does with that op
 case count in names, symbolic links are its own to follow, modes are modes, and a name can go while the file is open.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from smbport.commands.attributes import DFS_LINK, allocation_size, end_of_file, file_attributes, file_times
 from smbport.commands.call import Call, Reply
 from smbport.commands.contexts.request import Contexts
 from smbport.commands.steps import blocking
-from smbport.platform import Kind, Space, Stat
+from smbport.platform import Entry, Kind, Space, Stat
 from smbport.security.sids import relative_id, unix_id
 from smbport.state.names import FileName, name_for_posix, parse_file_name, parse_posix_name
 from smbport.state.open import DirectoryCursor, FileOpen
@@ -40,7 +41,7 @@ from smbport.wire.status import Status, StatusError
 
 __all__ = [
     "NFS_GROUPS", "NFS_MODES", "NFS_USERS", "answer_link", "create_response", "drop_unless_agreed", "find_mode",
-    "find_posix_id", "name_of_create", "new_mode", "pack_entries", "query_posix_file", "query_posix_volume",
+    "find_posix_id", "name_of_create", "new_mode", "posix_adder", "query_posix_file", "query_posix_volume",
 ]  # fmt: skip
 
 # The attributes tell a directory, and old clients (cifs.ko of Linux 6.1) take its type bits for those of their own.
@@ -124,21 +125,18 @@ def query_posix_volume(space: Space, tree: TreeConnect) -> FileFsPosixInformatio
     )
 
 
-def pack_entries(cursor: DirectoryCursor, packer: PosixDirectoryPacker, *, single: bool) -> bool:
-    """Move entries into the answer; True if it is full.  [SMB3-POSIX] 2.2.1.2"""
-    rest, pattern = cursor.rest, cursor.pattern
-    for index, (name, stat) in enumerate(rest):
+def posix_adder(cursor: DirectoryCursor, packer: PosixDirectoryPacker) -> Callable[[Entry], bool | None]:
+    """What adds an entry to the answer, see `DirectoryCursor.move`.  [SMB3-POSIX] 2.2.1.2"""
+    matches = cursor.pattern.matches
+
+    def add(entry: Entry) -> bool | None:
+        name, stat = entry
         seen = name_for_posix(name)
-        if stat is None or not pattern.matches(seen):  # it vanished since its name was read
-            continue
-        if not packer.add_posix(seen, _information(stat, name)):
-            cursor.rest = rest[index:]
-            return True
-        if single:
-            cursor.rest = rest[index + 1 :]
-            return True
-    cursor.rest = []
-    return False
+        if stat is None or not matches(seen):  # it vanished since its name was read
+            return None
+        return packer.add_posix(seen, _information(stat, name))
+
+    return add
 
 
 def _information(stat: Stat, path: str) -> bytes:

@@ -6,6 +6,7 @@ not fit stays in the cursor for the next request.  `FileIndex` is 0 and SMB2_IND
 
 import errno
 import struct
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from smbport.commands.attributes import DFS_LINK, file_attributes, file_times
@@ -14,8 +15,8 @@ from smbport.commands.dfs_names import add_links
 from smbport.commands.ea_listing import lists_ea_sizes, read_ea_sizes, read_ea_sizes_by_path
 from smbport.commands.find_name import find_name, parent_of
 from smbport.commands.governed import may_read
-from smbport.commands.mac_listing import pack_mac_entries, read_mac_attributes, shows_mac_attributes
-from smbport.commands.posix import pack_entries
+from smbport.commands.mac_listing import mac_adder, read_mac_attributes, shows_mac_attributes
+from smbport.commands.posix import posix_adder
 from smbport.commands.steps import Manner, blocking, waiting
 from smbport.platform import Attributes, Directory, Entry, Kind, Stat, Volume
 from smbport.state.names import Pattern, has_wildcards, name_for_disk, name_for_wire
@@ -73,11 +74,10 @@ async def query_directory(call: Call, request: QueryDirectoryRequest) -> Reply:
             cursor.restart(pattern, literal)
             directory.rewind()
         await _complete_rest(opened, cursor, request.file_information_class)
-        spellings = opened.tree.share.spellings
-        short_names = spellings is not None and spellings.short_names
-        while not _fill(opened, cursor, packer, request, short_names) and not cursor.ended:
+        single = bool(request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY)
+        while not cursor.move(_adder(opened, cursor, packer, request), single=single) and not cursor.ended:
             try:
-                await _refill(opened, cursor, request)
+                await _refill(opened, cursor, request, packer.room)
             except OSError:
                 if packer.is_empty:
                     raise
@@ -152,8 +152,8 @@ class _Found(NamedTuple):
     ea_sizes: dict[str, int] | None
 
 
-async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest) -> None:
-    """Let the cursor have entries again, or be at its end.
+async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirectoryRequest, room: int) -> None:
+    """Let the cursor have entries again, to fill so many bytes, or be at its end.
 
     A CLOSE that comes meanwhile does not matter: the handle is pinned, and the listing is finished, as on Windows.
     """
@@ -165,7 +165,7 @@ async def _refill(opened: FileOpen, cursor: DirectoryCursor, request: QueryDirec
         directory=opened.directory,
         path=opened.path,
         stat=request.file_information_class not in (FileInfo.NAMES, FileInfo.POSIX),
-        limit=_limit(cursor, request),
+        limit=_limit(cursor, request, room),
         dots=not cursor.started,
         literal=cursor.literal if look_up else None,
         spellings=None if opened.posix else opened.tree.share.spellings,
@@ -208,14 +208,12 @@ def _as_chosen(opened: FileOpen, entries: list[Entry]) -> list[Entry]:
     return [Entry(name, chosen.seen(stat) if stat is not None else None) for name, stat in entries]
 
 
-def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest) -> int:
-    """How many entries to ask for: about what the buffer holds, then less to fill what is left of it."""
+def _limit(cursor: DirectoryCursor, request: QueryDirectoryRequest, room: int) -> int:
+    """How many entries to ask for: rather some too many, for a thread costs as much as twenty of them."""
     if request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY and cursor.pattern.matches_all:
         return 1 if cursor.started else 0
-    room = request.output_buffer_length // (_FIXED_SIZE[request.file_information_class] + USUAL_NAME) + 1
-    if cursor.started:
-        room = room // 4 + 1
-    return min(room if cursor.pattern.matches_all else max(room, SELECTIVE_BATCH), BATCH)
+    wanted = room * 5 // (4 * (_FIXED_SIZE[request.file_information_class] + USUAL_NAME)) + 1
+    return min(wanted if cursor.pattern.matches_all else max(wanted, SELECTIVE_BATCH), BATCH)
 
 
 def _read(scan: _Scan, *, wait: bool = False) -> _Found:
@@ -329,61 +327,44 @@ def _short_name(seen: str) -> str:
     return "" if fits_dos(seen) else short_name(seen)
 
 
-def _fill(
-    opened: FileOpen,
-    cursor: DirectoryCursor,
-    packer: DirectoryPacker,
-    request: QueryDirectoryRequest,
-    short_names: bool,
-) -> bool:
-    single = bool(request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY)
+def _adder(
+    opened: FileOpen, cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirectoryRequest
+) -> Callable[[Entry], bool | None]:
+    """What adds an entry to the answer, see `DirectoryCursor.move`."""
     if isinstance(packer, PosixDirectoryPacker):
-        return pack_entries(cursor, packer, single=single)
+        return posix_adder(cursor, packer)
     if isinstance(packer, MacDirectoryPacker):
-        return pack_mac_entries(opened.tree, cursor, packer, single=single)
-    return _pack(cursor, packer, request, short_names)
-
-
-def _pack(cursor: DirectoryCursor, packer: DirectoryPacker, request: QueryDirectoryRequest, short_names: bool) -> bool:
-    """Move entries from the cursor to the packer; True when the answer is complete.
-
-    The hot path of every listing: one loop, nothing made per entry that is not sent.
-    """
-    single = request.flags & QueryDirectoryFlag.RETURN_SINGLE_ENTRY
+        return mac_adder(opened.tree, cursor, packer)
+    spellings = opened.tree.share.spellings
+    short_names = spellings is not None and spellings.short_names
     names_only = request.file_information_class == FileInfo.NAMES
     matches = None if cursor.pattern.matches_all else cursor.pattern.matches
     directory = Kind.DIRECTORY
-    add = packer.add
-    rest, ea_sizes = cursor.rest, cursor.ea_sizes
-    for index, (name, stat) in enumerate(rest):
+    pack, ea_sizes = packer.add, cursor.ea_sizes
+
+    def add(entry: Entry) -> bool | None:
+        """The hot path of every listing: nothing is made that is not sent."""
+        name, stat = entry
         seen = name_for_wire(name) if name not in _DOTS else name
         short = _short_name(seen) if short_names else ""
         if matches is not None and not matches(seen) and not (short and matches(short)):
-            continue
+            return None
         if names_only:
-            added = add(seen)
-        elif stat is None:
-            continue  # it vanished since its name was read
-        else:
-            has_data = stat.kind != directory
-            size, allocated = (stat.size, stat.allocated) if has_data else (0, 0)
-            attributes = file_attributes(stat, name)
-            ea_size = ea_sizes.get(name, 0) if ea_sizes else 0
-            tag = 0 if not attributes & _LINK else _DFS_TAG if stat.kind == DFS_LINK else _LINK_TAG
-            try:
-                added = add(
-                    seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
-                    stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
-                    attributes, ea_size, stat.key.inode, short.encode("utf-16-le") if short else b"", tag,
-                )  # fmt: skip
-            except struct.error:  # a time before 1601
-                coded = short.encode("utf-16-le")
-                added = add(seen, *file_times(stat), size, allocated, attributes, ea_size, stat.key.inode, coded, tag)
-        if not added:
-            cursor.rest = rest[index:]
-            return True
-        if single:
-            cursor.rest = rest[index + 1 :]
-            return True
-    cursor.rest = []
-    return False
+            return pack(seen)
+        if stat is None:
+            return None  # it vanished since its name was read
+        size, allocated = (0, 0) if stat.kind == directory else (stat.size, stat.allocated)
+        attributes = file_attributes(stat, name)
+        ea_size = ea_sizes.get(name, 0) if ea_sizes else 0
+        tag = 0 if not attributes & _LINK else _DFS_TAG if stat.kind == DFS_LINK else _LINK_TAG
+        coded = short.encode("utf-16-le") if short else b""
+        try:
+            return pack(
+                seen, stat.birth_ns // 100 + FILETIME_EPOCH, stat.access_ns // 100 + FILETIME_EPOCH,
+                stat.write_ns // 100 + FILETIME_EPOCH, stat.change_ns // 100 + FILETIME_EPOCH, size, allocated,
+                attributes, ea_size, stat.key.inode, coded, tag,
+            )  # fmt: skip
+        except struct.error:  # a time before 1601
+            return pack(seen, *file_times(stat), size, allocated, attributes, ea_size, stat.key.inode, coded, tag)
+
+    return add

@@ -12,8 +12,8 @@ from smbport.wire.constants import Access, CreateOption, FileInfo, FsControl, Fs
 from smbport.wire.status import Status, StatusError
 
 __all__ = [
-    "CREATE_OPTIONS", "FILE_QUERY", "FILE_SET", "FSCTLS", "FS_QUERY", "FS_SET", "NOTHING", "REFUSED_OPTIONS", "Right",
-    "security_query_access", "security_set_access",
+    "ANY_REFUSED_OPTION", "CREATE_OPTIONS", "CREATE_RIGHTS", "FILE_QUERY", "FILE_SET", "FSCTLS", "FS_QUERY", "FS_SET",
+    "NOTHING", "REFUSED_OPTIONS", "Right", "security_query_access", "security_set_access",
 ]  # fmt: skip
 
 
@@ -179,6 +179,9 @@ CREATE_OPTIONS: Final[dict[int, int]] = {
     CreateOption.OPEN_FOR_FREE_SPACE_QUERY: 0,
 }
 
+CREATE_RIGHTS: Final = tuple((option, right) for option, right in CREATE_OPTIONS.items() if right)
+"""Those that add something."""
+
 # Options that are answered with a status of their own instead.
 REFUSED_OPTIONS: Final[dict[int, int]] = {
     CreateOption.CREATE_TREE_CONNECTION: Status.NOT_SUPPORTED,
@@ -186,3 +189,4 @@ REFUSED_OPTIONS: Final[dict[int, int]] = {
     CreateOption.OPEN_BY_FILE_ID: Status.NOT_SUPPORTED,
     CreateOption.RESERVE_OPFILTER: Status.NOT_SUPPORTED,
 }
+ANY_REFUSED_OPTION: Final = sum(REFUSED_OPTIONS)

@@ -46,6 +46,7 @@ from smbport.platform.volumes import (
     Space,
     Stat,
     Volume,
+    Witness,
 )
 from smbport.platform.watch import Watch, WatchChange, Watcher, WatchEvent
 
@@ -57,7 +58,7 @@ __all__ = [
     "AclType", "Attributes", "Clone", "Compression", "Directory", "Entry", "Features", "File", "FileKey", "Identity",
     "Interface", "Kind", "Node", "Platform", "Port", "Powers", "RangeLocks", "ReadySet", "SnapshotLayout",
     "SnapshotTimes", "Snapshots", "Sockets", "Space", "Sparse", "Stat", "StreamEntry", "Streams", "Volume", "Watch",
-    "WatchChange", "WatchEvent", "Watcher", "ZeroCopy",
+    "WatchChange", "WatchEvent", "Watcher", "Witness", "ZeroCopy",
 ]  # fmt: skip
 
 POWERS: Final = (

@@ -7,7 +7,7 @@ from smbport.platform.identity import Account
 
 __all__ = [
     "ACCESS_NONE", "ACCESS_READ", "ACCESS_WRITE", "Directory", "Entry", "Features", "File", "FileKey", "Kind", "Node",
-    "Space", "Stat", "Volume",
+    "Space", "Stat", "Volume", "Witness",
 ]  # fmt: skip
 
 ACCESS_NONE: Final = 0  # a handle good for stat, set_times, set_mode, set_marks and sync only
@@ -162,6 +162,16 @@ class Directory(Node, Protocol):
         """Start again from the first entry, seeing the directory as it is now."""
 
 
+class Witness(Protocol):
+    """Who sees what becomes of the directory of a name that is made or removed; its states are without marks."""
+
+    def before(self, directory: Stat) -> None:
+        """It is found, and nothing is changed yet; nothing will be if this raises an OSError."""
+
+    def after(self, directory: Stat) -> None:
+        """The name is made or removed.  Not called if the directory cannot be looked at any more."""
+
+
 class Volume(Protocol):
     """One directory tree, with the rights of one identity.  No name leaves it."""
 
@@ -170,8 +180,12 @@ class Volume(Protocol):
     def acting_as(self, account: Account) -> "Volume":
         """The same tree with the rights of `account`; only called if the platform has `identity`."""
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
-        """The state of what `path` names; without `follow`, of a symbolic link itself."""
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
+        """The state of what `path` names; without `follow`, of a symbolic link itself.
+
+        Without `marks` nobody asks for what set_marks has stored, so a port for which that is another call leaves it
+        out: `dos_attributes` and `birth_ns` may be those of a file that has nothing stored.
+        """
 
     def open(self, path: str, access: int, *, follow: bool = True, wait: bool = False) -> File | Directory:
         """Open what is there.  `access` is ACCESS_NONE or a sum of ACCESS_READ and ACCESS_WRITE.
@@ -182,10 +196,10 @@ class Volume(Protocol):
         itself opens with ACCESS_NONE and is OSError(ELOOP) otherwise.
         """
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
         """Make a new file.  FileExistsError if the name is taken, be it by a dangling link."""
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
         """Make a new directory and open it.  FileExistsError if the name is taken."""
 
     def rename(self, old: str, new: str, *, replace: bool, wait: bool = False) -> None:
@@ -209,7 +223,9 @@ class Volume(Protocol):
     def read_link(self, path: str, *, wait: bool = False) -> str:
         """What the symbolic link `path` says.  OSError(EINVAL) if it is none."""
 
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
         """Remove the name if it still stands for `key`, else FileNotFoundError.  A directory must be empty."""
 
     def may_remove(self, path: str, *, wait: bool = False) -> bool:

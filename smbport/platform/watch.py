@@ -63,4 +63,4 @@ class Watch(Protocol):
     """Being told what happens in directories, whoever does it."""
 
     def start(self) -> Watcher:
-        """A new Watcher, to be used by one thread.  OSError(EMFILE) if there are too many already."""
+        """A new Watcher, which several threads may add to while another takes.  OSError(EMFILE): too many."""

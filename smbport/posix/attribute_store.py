@@ -224,10 +224,7 @@ class AttributeStore:
     def set_marks(self, record: Record, dos_attributes: int | None, birth_ns: int | None) -> None:
         """None keeps what is stored."""
         with self._changes:
-            marks = Marks(
-                record.marks.dos_attributes if dos_attributes is None else dos_attributes,
-                record.marks.birth_ns if birth_ns is None else birth_ns // UNIT_NS * UNIT_NS,
-            )
+            marks = record.marks.changed(dos_attributes, None if birth_ns is None else birth_ns // UNIT_NS * UNIT_NS)
             change = "UPDATE file SET dos_attributes = ?, create_100ns = ? WHERE inode = ?"
             created = None if marks.birth_ns is None else marks.birth_ns // UNIT_NS
             self._store(record, change, marks.dos_attributes, created, record.key)

@@ -6,6 +6,7 @@ then what that version holds.  Samba writes version 5 today and reads 3, 4 and 5
 So version 4 is written: it is the one that every server understands.
 """
 
+from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -32,10 +33,18 @@ class Marks(NamedTuple):
     dos_attributes: int | None
     birth_ns: int | None
 
+    def changed(self, dos_attributes: int | None, birth_ns: int | None) -> "Marks":
+        """With these in their place; None leaves what is there."""
+        return Marks(
+            self.dos_attributes if dos_attributes is None else dos_attributes,
+            self.birth_ns if birth_ns is None else birth_ns,
+        )
+
 
 NO_MARKS: Final = Marks(None, None)
 
 
+@lru_cache(maxsize=1024)  # guessed: most files have one of few values
 def parse_marks(value: bytes) -> Marks:
     """Read a stored value.  One that nobody can have written means that nothing is stored."""
     text_end = value.find(b"\0", 0, LONGEST_TEXT + 1)

@@ -103,6 +103,11 @@ class PosixNode:
     def home(self) -> Home:
         return self._home
 
+    @property
+    def inline(self) -> bool:
+        """Whether what is small is read without waiting."""
+        return False
+
     def check_change(self, wait: bool) -> None:
         """BlockingIOError if times, mode, owner and marks must not be changed inline now."""
         check_wait(wait)

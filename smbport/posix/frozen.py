@@ -3,7 +3,7 @@
 from dataclasses import replace
 from errno import EROFS
 
-from smbport.platform import ACCESS_WRITE, Account, Directory, Features, File, FileKey, Space, Stat, Volume
+from smbport.platform import ACCESS_WRITE, Account, Directory, Features, File, FileKey, Space, Stat, Volume, Witness
 from smbport.posix.walk import error
 
 __all__ = ["FrozenVolume"]
@@ -19,16 +19,16 @@ class FrozenVolume:
     def acting_as(self, account: Account) -> Volume:
         return FrozenVolume(self._inner.acting_as(account))
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
-        return self._inner.stat(path, follow=follow, wait=wait)
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
+        return self._inner.stat(path, follow=follow, marks=marks, wait=wait)
 
     def open(self, path: str, access: int, *, follow: bool = True, wait: bool = False) -> File | Directory:
         return self._inner.open(path, access & ~ACCESS_WRITE, follow=follow, wait=wait)
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
         raise error(EROFS)
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
         raise error(EROFS)
 
     def rename(self, old: str, new: str, *, replace: bool, wait: bool = False) -> None:
@@ -46,7 +46,9 @@ class FrozenVolume:
     def read_link(self, path: str, *, wait: bool = False) -> str:
         return self._inner.read_link(path, wait=wait)
 
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
         raise error(EROFS)
 
     def may_remove(self, path: str, *, wait: bool = False) -> bool:

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from smbport.platform import AclEntry, Directory, Entry, Features, Node, Stat
 from smbport.posix.attribute_file import DATABASE
 from smbport.posix.attribute_store import AttributeStore, Record
+from smbport.posix.attributes import is_public
 from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile, PosixNode, check_wait, make_stat
 from smbport.posix.marks import MARKED_KINDS, add_marks
 from smbport.posix.sidestore import LOOK, SideStore
@@ -30,9 +31,6 @@ AnyNode = TypeVar("AnyNode", bound=PosixNode)
 PUBLIC: Final = "user."
 STREAM: Final = "stream."
 DESCRIPTOR: Final = "acl."
-
-# What clients cannot have: under these names other ports, smbd and ksmbd keep things of their own.
-PRIVATE: Final = ("DOSATTRIB", "NTACL", "DosStream.", "SAMBA_PAI", "SmbReparse")
 
 MAX_VALUE: Final = 65536  # as on Linux
 MAX_STREAM: Final = 16384  # bytes; docs/porting/qnx.md has the measurement
@@ -236,11 +234,13 @@ class KeptVolume(PosixVolume):
             raise
         return node
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
         check_wait(wait)
         with self.rights:
             parent, name, found = self._look(check_path(path), follow=follow)
         try:
+            if not marks:
+                return make_stat(found)
             [stat] = self._states([found], [name], parent)
         finally:
             os.close(parent)
@@ -362,8 +362,8 @@ class KeptAttributes:
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
         check_wait(wait)
         check_text(name)
-        if name.startswith(PRIVATE):
-            raise error(EPERM)
+        if not is_public(name):
+            raise error(EPERM)  # what other ports, smbd and ksmbd keep under such names is none of the client's
         if len(value) > MAX_VALUE:
             raise error(E2BIG)
         record = record_of(node)

@@ -7,11 +7,13 @@ it elsewhere, and one that only says where the side store has the data, are used
 
 import os
 from contextlib import suppress
+from errno import ENOSPC
 from typing import Final, Protocol
 
 from smbport.platform import Stat
 from smbport.posix.files import PosixFile, PosixNode, check_wait, make_stat
 from smbport.posix.streams import END, MARK, TYPE, Content, Values, token_of
+from smbport.posix.walk import error
 
 __all__ = ["EndedFile", "FileContent", "FileValues"]
 
@@ -43,14 +45,25 @@ class EndedFile(PosixFile):
         return super().read_at(offset, max(min(length, self.stat().size - offset), 0), wait=wait)
 
     def write_at(self, offset: int, data: bytes | memoryview, *, through: bool = False, wait: bool = False) -> int:
-        if data and offset + len(data) >= self.stat().size:
-            data = b"".join((data, END))
-            return min(super().write_at(offset, data, through=through, wait=wait), len(data) - 1)
-        return super().write_at(offset, data, through=through, wait=wait)
+        size = self.stat().size
+        if not data or offset + len(data) < size:
+            return super().write_at(offset, data, through=through, wait=wait)
+        written = super().write_at(offset, b"".join((data, END)), through=through, wait=wait)
+        if written > len(data):
+            return len(data)
+        if offset + written > size:  # the volume is full: the zero takes the place of the last byte that fitted
+            written -= 1
+            end = offset + written if written else size
+            super().resize(end + 1, wait=wait)
+            super().write_at(end, END, through=through, wait=wait)
+            if not written:
+                raise error(ENOSPC)
+        return written
 
     def resize(self, size: int, *, wait: bool = False) -> None:
+        if size < self.stat().size:  # before it is cut: if this fails, nothing has changed
+            super().write_at(size, END, wait=wait)
         super().resize(size + 1, wait=wait)
-        super().write_at(size, END, wait=wait)
 
 
 class FileContent(Content):

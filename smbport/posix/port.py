@@ -1,13 +1,13 @@
 """The plainest port: any POSIX system, and what Python can do on each.  It must be asked for by name."""
 
 import os
-import pwd
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from smbport.platform import POWERS, Account, Features, Platform, Powers, Sockets, Volume
 from smbport.posix import poll_loop
+from smbport.posix.accounts import process_account
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.volume import PosixVolume, find_features, find_umask
 from smbport.posix.walk import Root
@@ -15,7 +15,7 @@ from smbport.posix.walk import Root
 if TYPE_CHECKING:
     from smbport.posix.kept import AttributeStores
 
-__all__ = ["KEPT", "PORT", "PosixPlatform", "PosixPort", "check_python", "keep_beside", "process_account"]
+__all__ = ["KEPT", "PORT", "PosixPlatform", "PosixPort", "check_python", "keep_beside"]
 
 KEPT: Final = ("acl", "attributes", "streams")
 """The powers that `keep_beside` gives."""
@@ -32,16 +32,6 @@ def check_python() -> None:
         raise RuntimeError(f"This Python cannot do relative to a directory: {', '.join(missing)}.")
     if os.scandir not in os.supports_fd:
         raise RuntimeError("This Python cannot list an open directory.")
-
-
-def process_account() -> Account:
-    """The account that this process runs as, with a number for a name if it has none."""
-    uid, gid = os.geteuid(), os.getegid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    return Account(name, uid, gid, tuple(os.getgroups()))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -41,6 +41,7 @@ from smbport.platform import (
     Space,
     Stat,
     Volume,
+    Witness,
 )
 from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile, PosixNode, check_wait, make_stat
 from smbport.posix.sidestore import SideStore
@@ -100,6 +101,10 @@ class PosixVolume:
     def stat_open(self, fd: int) -> Stat:
         return make_stat(os.fstat(fd))
 
+    def stat_unmarked(self, fd: int) -> Stat:
+        """The same without marks, at once."""
+        return make_stat(os.fstat(fd))
+
     def adopt(self, fd: int) -> File:
         return PosixFile(fd, self)
 
@@ -118,7 +123,7 @@ class PosixVolume:
 
     # Looking and opening
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
         check_wait(wait)
         with self.rights:
             parent, _, found = self._look(check_path(path), follow=follow)
@@ -173,27 +178,31 @@ class PosixVolume:
 
     # Changing names
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
         check_wait(wait)
         if not path:
             raise error(EEXIST)
         with self.rights:
             parent, name = self.walker.parent(check_path(path))
             try:
+                self.show_before(witness, parent)
                 fd = os.open(name, CREATE_FLAGS[access] | NO_LINK, mode, dir_fd=parent)
+                self.show_after(witness, parent)
                 self.complete_mode(fd, mode)
                 return self.keep(self.file(fd, self), parent, name, path, is_new=True)
             finally:
                 os.close(parent)
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
         check_wait(wait)
         if not path:
             raise error(EEXIST)
         with self.rights:
             parent, name = self.walker.parent(check_path(path))
             try:
+                self.show_before(witness, parent)
                 os.mkdir(name, mode, dir_fd=parent)
+                self.show_after(witness, parent)
                 with suppress(PermissionError):
                     fd = os.open(name, LIST | NO_LINK, dir_fd=parent)
                     self.complete_mode(fd, mode)
@@ -212,6 +221,19 @@ class PosixVolume:
             except OSError:
                 os.close(fd)
                 raise
+
+    def show_before(self, witness: Witness | None, directory: int) -> None:
+        if witness is not None:
+            witness.before(self.stat_unmarked(directory))
+
+    def show_after(self, witness: Witness | None, directory: int) -> None:
+        if witness is None:
+            return
+        try:
+            state = self.stat_unmarked(directory)
+        except OSError:  # the change is made all the same
+            return
+        witness.after(state)
 
     def rename(self, old: str, new: str, *, replace: bool, wait: bool = False) -> None:
         check_wait(wait)
@@ -299,7 +321,9 @@ class PosixVolume:
             finally:
                 os.close(parent)
 
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
         # Between the comparison and the removal somebody can put another file there; POSIX has no call that
         # removes a file "if it still is".
         check_wait(wait)
@@ -311,11 +335,13 @@ class PosixVolume:
                 is_link = S_ISLNK(found.st_mode)
                 if (found.st_dev, found.st_ino) != key and not (is_link and self._leads_to(encoded, key)):
                     raise error(ENOENT)
+                self.show_before(witness, parent)
                 with self.side.following(parent, name):
                     if directory and not is_link:
                         remove_directory(name, parent)
                     else:
                         os.unlink(name, dir_fd=parent)
+                self.show_after(witness, parent)
             finally:
                 os.close(parent)
 

@@ -36,12 +36,12 @@ def hmac_sha256(key: bytes) -> Mac:
 class AesGcm:
     """AES-GCM with 128 or 256 bits, and GMAC, which is the same without a plaintext.  [RFC5116] 5.1"""
 
-    __slots__ = ("_algorithm", "_at_once")
+    __slots__ = ("_at_once", "_key")
 
     NONCE_SIZE: ClassVar[int] = 12
 
     def __init__(self, key: bytes) -> None:
-        self._algorithm = algorithms.AES(key)
+        self._key = key
         self._at_once = AESGCM(key)
 
     def mac(self, nonce: bytes, parts: Sequence[Buffer]) -> bytes:
@@ -49,7 +49,7 @@ class AesGcm:
         whole = _join_if_small(parts)
         if whole is not None:
             return self._at_once.encrypt(nonce, b"", whole)
-        stream = Cipher(self._algorithm, modes.GCM(nonce)).encryptor()
+        stream = Cipher(algorithms.AES(self._key), modes.GCM(nonce)).encryptor()
         for part in parts:
             stream.authenticate_additional_data(part)
         stream.finalize()
@@ -59,7 +59,7 @@ class AesGcm:
         whole = _join_if_small(parts)
         if whole is not None:
             return _split_tag(self._at_once.encrypt(nonce, whole, associated))
-        stream = Cipher(self._algorithm, modes.GCM(nonce)).encryptor()
+        stream = Cipher(algorithms.AES(self._key), modes.GCM(nonce)).encryptor()
         stream.authenticate_additional_data(associated)
         ciphertext: list[Buffer] = [stream.update(part) for part in parts]
         stream.finalize()
@@ -69,7 +69,7 @@ class AesGcm:
         try:
             if len(ciphertext) < STREAM_FROM:
                 return memoryview(self._at_once.decrypt(nonce, b"".join((ciphertext, tag)), associated))
-            stream = Cipher(self._algorithm, modes.GCM(nonce, tag)).decryptor()
+            stream = Cipher(algorithms.AES(self._key), modes.GCM(nonce, tag)).decryptor()
             stream.authenticate_additional_data(associated)
             stream.update_into(ciphertext, ciphertext)
             stream.finalize()

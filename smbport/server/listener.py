@@ -153,5 +153,5 @@ class Listener:
                 connection.end(f"no NEGOTIATE in {limits.negotiate_timeout_s:g} s")
         elif now - connection.last_logged_on > limits.session_timeout_s:
             connection.end(f"no session in {limits.session_timeout_s:g} s")
-        elif now - connection.last_received > limits.idle_timeout_s and not state.has_opens():
+        elif now - connection.conversation.last_received > limits.idle_timeout_s and not state.has_opens():
             connection.end(f"idle without opens for {limits.idle_timeout_s:g} s")

@@ -9,7 +9,7 @@ for it in the system call, asleep, as long as nobody else can be late by that.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol, cast
 
 import trio
 
@@ -17,11 +17,11 @@ from smbport.platform import ReadySet, Sockets
 
 __all__ = ["PlainReadiness", "Readiness", "SharedReadiness", "new_readiness"]
 
-STAY_S = 0.001  # how long to wait for the next request: systems have no smaller unit
-TURN_S = 0.002  # after that, trio's other tasks have their turn, whoever asks for more
-MOST = 128  # descriptors at a time
-MANY = 4  # when so many were ready at once, others have become so meanwhile
-PATIENCE = 8, 1024  # so many requests in a row must have come soon, before staying is tried (again)
+STAY_S: Final = 0.001  # how long to wait for the next request: systems have no smaller unit
+TURN_S: Final = 0.002  # after that, trio's other tasks have their turn, whoever asks for more
+MOST: Final = 128  # descriptors at a time
+MANY: Final = 4  # when so many were ready at once, others have become so meanwhile
+PATIENCE: Final = 8, 1024  # so many requests in a row must have come soon, before staying is tried (again)
 
 
 class Readiness(Protocol):
@@ -60,8 +60,12 @@ class PlainReadiness:
         """Nothing is held."""
 
 
-class SharedReadiness(trio.abc.Instrument):
-    """One task for all, with a set of the system's."""
+class SharedReadiness:
+    """One task for all, with a set of the system's.
+
+    It is an instrument of trio, too.  Those "don't have to inherit" (`trio.abc.Instrument`), and what does is not
+    compiled.
+    """
 
     def __init__(self, ready: ReadySet, threads: trio.CapacityLimiter) -> None:
         self._ready = ready
@@ -75,7 +79,8 @@ class SharedReadiness(trio.abc.Instrument):
     async def run(self) -> None:
         """See `Readiness`."""
         descriptor, ended = self._ready.fileno(), trio.current_time()
-        trio.lowlevel.add_instrument(self)
+        instrument = cast("trio.abc.Instrument", self)
+        trio.lowlevel.add_instrument(instrument)
         try:
             while True:
                 await trio.lowlevel.wait_readable(descriptor)
@@ -84,7 +89,7 @@ class SharedReadiness(trio.abc.Instrument):
                 self._turn(begun + TURN_S)
                 ended = trio.current_time()
         finally:
-            trio.lowlevel.remove_instrument(self)
+            trio.lowlevel.remove_instrument(instrument)
 
     async def attend(self, descriptor: int, call: Callable[[], bool]) -> None:
         """See `Readiness`."""

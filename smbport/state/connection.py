@@ -1,7 +1,7 @@
 """What the server knows of one connection.  [MS-SMB2] 3.3.1.7"""
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from smbport.security.preauth import PreauthHash
@@ -20,12 +20,12 @@ SITE_PREFIX: Final = 64  # of an IPv6 address: whoever has one of such a network
 
 def network_of(address: str) -> str:
     """What counts as one client: an IPv4 address, or the network of an IPv6 one; other text as it is."""
+    if ":" not in address:
+        return address  # there is but one way to write an IPv4 address
     try:
-        parsed = ip_address(address.partition("%")[0])
+        parsed = IPv6Address(address.partition("%")[0])
     except ValueError:
         return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
     return str(parsed.ipv4_mapped or ip_network((parsed.packed, SITE_PREFIX), strict=False))
 
 

@@ -47,10 +47,13 @@ class SequenceWindow:
 
         A client that holds no credit at all always gets one, or it could never speak again.
         """
-        outstanding = self.outstanding
-        granted = min(max(requested, 1), limit - outstanding)
-        # The span is bounded too: a client that leaves one old id unused cannot make `_used` grow for ever.
-        granted = min(granted, self.low + 2 * limit - self.high)
-        granted = max(granted, 0 if outstanding else 1)
+        outstanding = self.high - self.low - len(self._used)
+        room = limit - outstanding
+        if self._used:
+            # The span is bounded too: a client that leaves one old id unused cannot make `_used` grow for ever.
+            room = min(room, self.low + 2 * limit - self.high)
+        granted = requested or 1
+        if granted > room:
+            granted = max(room, 0 if outstanding else 1)
         self.high += granted
         return granted

@@ -278,6 +278,25 @@ class DirectoryCursor:
         self.started = False  # "." and ".." were offered
         self.ended = False  # the platform has no more
 
+    def move(self, add: Callable[[Entry], bool | None], *, single: bool) -> bool:
+        """Move entries to where `add` puts them; True when the answer is complete.
+
+        `add` says whether an entry fits, or None of one that is not to be seen.
+        """
+        rest = self.rest
+        for index, entry in enumerate(rest):
+            added = add(entry)
+            if added is None:
+                continue
+            if not added:
+                self.rest = rest[index:]
+                return True
+            if single:
+                self.rest = rest[index + 1 :]
+                return True
+        self.rest = []
+        return False
+
     def release(self) -> None:
         """A request is done with it: those that wait try again, in the order they came."""
         self.busy = False

@@ -178,8 +178,7 @@ class Server:
         if opened.delete_on_close:
             shared.doom(opened)
             break_caches(self, shared, NEED_CLOSED, opened.cache)  # the name goes when all others have closed it
-        shared.locks.release(opened)
-        shared.locks.grant_waiting()
+        shared.release_locks(opened)
         if opened.lease is not None:
             self.leases.leave(opened)
         elif opened.oplock is not None:

@@ -27,16 +27,23 @@ READERS: Final = Access.READ_DATA | Access.EXECUTE
 WRITERS: Final = Access.WRITE_DATA | Access.APPEND_DATA
 SHARED_RIGHTS: Final = READERS | WRITERS | Access.DELETE
 # What one does, all others must share.
-_DELETING: Final = 2
 _RULES: Final = ((READERS, ShareAccess.READ), (WRITERS, ShareAccess.WRITE), (Access.DELETE, ShareAccess.DELETE))
+
+
+def _refused(share_access: int) -> int:
+    """The rights that an open with this share mode does not let others have."""
+    return sum(rights for rights, shared in _RULES if not share_access & shared)
+
+
+_REFUSED: Final = tuple(_refused(share_access) for share_access in range(8))  # by share mode
 
 
 class SharedFile:
     """The state that all opens of one file have in common."""
 
     __slots__ = (
-        "_active", "_done", "_forbidden", "append_end", "base", "closed_by", "doomed_by", "key", "locks", "opens",
-        "oplocks", "stream", "streams", "sync_failed",
+        "_active", "_locks", "_uses", "append_end", "base", "closed_by", "doomed_by", "key", "opens", "oplocks",
+        "stream", "streams", "sync_failed",
     )  # fmt: skip
 
     def __init__(self, key: FileKey, base: "SharedFile | None" = None, stream: str = "") -> None:
@@ -46,10 +53,9 @@ class SharedFile:
         self.streams: dict[str, SharedFile] = {}  # of a file: those that are open or are being removed, by folded name
         self.opens: dict[FileOpen, None] = {}  # in the order they came
         self._active = 0  # how many of them are no stat opens
-        self._done = [0] * len(_RULES)  # how many may do what each rule is about
-        self._forbidden = [0] * len(_RULES)  # and how many do not let others do it
+        self._uses: dict[tuple[int, int], int] = {}  # how many have these SHARED_RIGHTS and this share mode
         self.closed_by: FileOpen | None = None  # the last open of what is to be deleted, once it is closed
-        self.locks = RangeLocks()
+        self._locks: RangeLocks | None = None  # since somebody has asked for them: most files are never locked
         self.oplocks = Oplocks()
         self.doomed_by: FileOpen | None = None  # the open whose name goes when the last open does
         self.append_end = 0  # where appending writes that still run will end; 0: none runs
@@ -59,6 +65,20 @@ class SharedFile:
     def delete_pending(self) -> bool:
         """Whether a name of this file goes with its last open."""
         return self.doomed_by is not None
+
+    @property
+    def locks(self) -> RangeLocks:
+        """The byte ranges of it that are locked."""
+        locks = self._locks
+        if locks is None:
+            locks = self._locks = RangeLocks()
+        return locks
+
+    def release_locks(self, opened: "FileOpen") -> None:
+        """Those of an open that closes; who waited for them goes on."""
+        if self._locks is not None:
+            self._locks.release(opened)
+            self._locks.grant_waiting()
 
     @property
     def is_idle(self) -> bool:
@@ -71,23 +91,28 @@ class SharedFile:
 
     def undeletable_streams(self) -> "list[SharedFile]":
         """Those that are open by somebody who does not share deleting: the file cannot be deleted under him."""
-        return [stream for stream in self.streams.values() if stream._forbidden[_DELETING]]
+        return [
+            stream
+            for stream in self.streams.values()
+            if any(not share_access & ShareAccess.DELETE for _, share_access in stream._uses)
+        ]
 
     def check_sharing(self, granted_access: int, share_access: int) -> None:
         """Whether one more open may join.  Raises DELETE_PENDING or SHARING_VIOLATION."""
         if self.delete_pending:
             raise StatusError(Status.DELETE_PENDING)
-        if not granted_access & SHARED_RIGHTS:
+        rights = granted_access & SHARED_RIGHTS
+        if not rights:
             return
-        for (rights, shared), done, forbidden in zip(_RULES, self._done, self._forbidden, strict=True):
-            if forbidden and granted_access & rights:
-                _refuse(other for other in self._sharers() if not other.share_access & shared)
-            if done and not share_access & shared:
-                _refuse(other for other in self._sharers() if other.granted_access & rights)
+        for use in self._uses:
+            used, shared = use
+            if rights & _REFUSED[shared] or used & _REFUSED[share_access]:
+                self._refuse(use)
 
-    def _sharers(self) -> "Iterator[FileOpen]":
-        """Those that take part in sharing."""
-        return (other for other in self.opens if other.granted_access & SHARED_RIGHTS)
+    def _refuse(self, use: tuple[int, int]) -> NoReturn:
+        """Say who it is, for the log."""
+        other = next(other for other in self.opens if _use_of(other) == use)
+        raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
 
     def add(self, opened: "FileOpen") -> None:
         """An open joins, after `check_sharing`."""
@@ -105,9 +130,12 @@ class SharedFile:
         access = opened.granted_access
         self._active += 0 if is_stat_open(access) else by
         if access & SHARED_RIGHTS:
-            for index, (rights, shared) in enumerate(_RULES):
-                self._done[index] += by if access & rights else 0
-                self._forbidden[index] += 0 if opened.share_access & shared else by
+            use = _use_of(opened)
+            count = self._uses.get(use, 0) + by
+            if count:
+                self._uses[use] = count
+            else:
+                del self._uses[use]
 
     def doom(self, opened: "FileOpen") -> None:
         """The name that `opened` has goes with the last open.  Until now a directory was watched."""
@@ -122,10 +150,9 @@ class SharedFile:
         return self._active == own
 
 
-def _refuse(in_the_way: "Iterator[FileOpen]") -> "NoReturn":
-    """Say who it is, for the log."""
-    other = next(in_the_way)
-    raise StatusError(Status.SHARING_VIOLATION, f"{other.path} is open by {other.session_name}")
+def _use_of(opened: "FileOpen") -> tuple[int, int]:
+    """What counts of an open where share modes do: what it may do, and what it lets others do."""
+    return opened.granted_access & SHARED_RIGHTS, opened.share_access
 
 
 class SharedFiles:
@@ -264,12 +291,14 @@ class SharedFiles:
                 del self._by_name[key]
 
 
-def _names(opened: "FileOpen") -> "Iterator[tuple[Share, str]]":
+def _names(opened: "FileOpen") -> "list[tuple[Share, str]]":
     """Its path and those of all directories above, but for the root.
 
     The same file can be open through two shares by two paths; a rename through one leaves the other's alone.
     """
     share, path = opened.tree.share, opened.path
+    names: list[tuple[Share, str]] = []
     while path:
-        yield share, path
+        names.append((share, path))
         path = path.rpartition("/")[0]
+    return names

@@ -17,12 +17,13 @@ Called from worker threads.  Each method does one step on a dictionary or set, a
 made and before the times are, so a reader sees too little only where it also sees old times.
 """
 
+from errno import EEXIST
 from typing import Final, NamedTuple
 
 from smbport.platform import FileKey, Stat
 from smbport.state.names import fold, name_for_wire
 
-__all__ = ["MAX_NAMES", "Moment", "Spellings"]
+__all__ = ["MAX_NAMES", "Change", "Moment", "Spellings"]
 
 MAX_NAMES: Final = 1_000_000  # in one share, about 64 bytes each, and one per directory; then directories go
 MAX_LONG_NAMES: Final = 256  # guessed
@@ -46,8 +47,8 @@ class Moment(NamedTuple):
     state: Stat
     known: _Directory | None
     changed: int
-    added: str | None  # the name
-    removed: str | None
+    added: int | None  # the hash of the name
+    removed: int | None
 
 
 class Spellings:
@@ -102,13 +103,15 @@ class Spellings:
         `done` must follow whatever comes of it, and before it `follow` if it was changed.
         """
         known = self._directories.get(directory.key)
+        new = None if added is None else _hash(added)
+        old = None if removed is None else _hash(removed)
         if known is None:
-            return Moment(directory, None, 0, added, removed)
+            return Moment(directory, None, 0, new, old)
         known.changing += 1
-        if added is not None and (name := _hash(added)) in known.hashes:
-            known.twice.add(name)
-        self._add(known, added)
-        return Moment(directory, known, known.changed, added, removed)
+        if new is not None and new in known.hashes:
+            known.twice.add(new)
+        self._add(known, new)
+        return Moment(directory, known, known.changed, new, old)
 
     def follow(self, before: Moment, after: Stat) -> None:
         """It was changed, to this state."""
@@ -128,14 +131,14 @@ class Spellings:
         if before.known is not None:
             before.known.changing -= 1
 
-    def _add(self, known: _Directory, added: str | None) -> None:
-        if added is not None and (name := _hash(added)) not in known.hashes:
-            known.hashes.add(name)
+    def _add(self, known: _Directory, added: int | None) -> None:
+        if added is not None and added not in known.hashes:
+            known.hashes.add(added)
             self._names += 1
 
-    def _discard(self, known: _Directory, removed: str | None) -> None:
-        if removed is not None and (name := _hash(removed)) in known.hashes and name not in known.twice:
-            known.hashes.discard(name)
+    def _discard(self, known: _Directory, removed: int | None) -> None:
+        if removed is not None and removed in known.hashes and removed not in known.twice:
+            known.hashes.discard(removed)
             self._names -= 1
 
     def remember_long(self, directory: Stat, short: str, name: str) -> None:
@@ -167,6 +170,40 @@ class Spellings:
             if self._names <= MAX_NAMES:
                 return
         self._names = 0
+
+
+class Change:
+    """The memory beside one change that a volume makes: a smbport.platform.Witness.
+
+    `over` must follow, whatever comes of it.
+    """
+
+    __slots__ = ("_added", "_moment", "_removed", "_spellings", "_surely")
+
+    def __init__(
+        self, spellings: Spellings, *, added: str | None = None, removed: str | None = None, surely: bool = False
+    ) -> None:
+        self._spellings = spellings
+        self._added = added
+        self._removed = removed
+        self._surely = surely  # nothing is added unless it is known that no spelling of the name is there
+        self._moment: Moment | None = None
+
+    def before(self, directory: Stat) -> None:
+        """Raises FileExistsError if nothing may be added."""
+        if self._surely and self._added is not None and self._spellings.may_hold(directory, self._added):
+            raise FileExistsError(EEXIST, "perhaps, in another spelling", self._added)
+        self._moment = self._spellings.change(directory, self._added, self._removed)
+
+    def after(self, directory: Stat) -> None:
+        if self._moment is not None:
+            self._spellings.follow(self._moment, directory)
+
+    def over(self) -> None:
+        """It was made or not."""
+        if self._moment is not None:
+            self._spellings.done(self._moment)
+            self._moment = None
 
 
 def _is_known(known: _Directory, directory: Stat) -> bool:

@@ -37,6 +37,7 @@ from smbport.platform import (
     Sockets,
     Space,
     Stat,
+    Witness,
 )
 from smbport.posix.sockets import PosixSockets
 from smbport.testing.compression import MemoryCompression
@@ -99,7 +100,7 @@ class MemoryVolume:
     def acting_as(self, account: Account) -> "MemoryVolume":
         return MemoryVolume(self._tree, lambda: account)
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
         with self._locked() as who:
             return self._tree.find(who, path, follow=follow).stat()
 
@@ -114,13 +115,24 @@ class MemoryVolume:
                 _check_openable(who, inode, access, path)
             return MemoryFile(self._tree, inode, who, access)
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
-        with self._locked() as who:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
+        with self._locked() as who, self._shown(witness, who, path):
             return MemoryFile(self._tree, self._tree.add_file(who, path, mode), who, access)
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
-        with self._locked() as who:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
+        with self._locked() as who, self._shown(witness, who, path):
             return MemoryDirectory(self._tree, self._tree.add_directory(who, path, mode), who)
+
+    @contextmanager
+    def _shown(self, witness: Witness | None, who: Account, path: str) -> Iterator[None]:
+        """While the name is made or removed, if nothing goes wrong, `witness` sees its directory."""
+        if witness is None:
+            yield
+            return
+        directory = self._tree.find(who, path.rpartition("/")[0])
+        witness.before(directory.stat())
+        yield
+        witness.after(directory.stat())
 
     def rename(self, old: str, new: str, *, replace: bool, wait: bool = False) -> None:
         with self._locked() as who:
@@ -146,8 +158,10 @@ class MemoryVolume:
                 raise failure(errno.EINVAL, path)
             return link.target
 
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
-        with self._locked() as who:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
+        with self._locked() as who, self._shown(witness, who, path):
             self._tree.remove(who, path, key, directory=directory)
 
     def may_remove(self, path: str, *, wait: bool = False) -> bool:

@@ -62,10 +62,11 @@ def create_contexts(
 ) -> list[tuple[bytes, memoryview]]:
     """(tag, data) of each create context; more than `limit` are a BadStructure."""
     offset, length = create.create_contexts_offset, create.create_contexts_length
-    if length and offset % 8:
+    if not length:
+        return []
+    if offset % 8:
         raise BadStructure(f"create contexts at {offset}")
-    chain = field(message, offset, length, after=HEADER_SIZE + create.SIZE)
-    return parse_create_contexts(chain, limit=limit) if length else []
+    return parse_create_contexts(field(message, offset, length, after=HEADER_SIZE + create.SIZE), limit=limit)
 
 
 def pack_create_request(request: CreateRequest, name: str, contexts: Sequence[tuple[bytes, bytes]] = ()) -> bytes:

@@ -39,6 +39,7 @@ def frame_prefix(length: int) -> bytes:
 
 
 _RESPONSE: Final = struct.Struct("<4sHHIHHIIQQQ16s")
+_NEXT_COMMAND: Final = struct.Struct("<I")
 
 
 def response_message(
@@ -66,16 +67,17 @@ def split_compound(message: memoryview, *, limit: int) -> list[memoryview]:
     """
     elements: list[memoryview] = []
     while True:
-        if len(message) < HEADER_SIZE:
-            raise BadStructure(f"element {len(elements)} has {len(message)} bytes, a header has {HEADER_SIZE}")
+        length = len(message)
+        if length < HEADER_SIZE:
+            raise BadStructure(f"element {len(elements)} has {length} bytes, a header has {HEADER_SIZE}")
         if len(elements) == limit:
             raise BadStructure(f"more than {limit} elements in a compound")
-        following = int.from_bytes(message[20:24], "little")
+        (following,) = _NEXT_COMMAND.unpack_from(message, 20)
         if following == 0:
             elements.append(message)
             return elements
-        if following % 8 or following < HEADER_SIZE or following > len(message):
-            raise BadStructure(f"NextCommand {following} in {len(message)} bytes")
+        if following % 8 or following < HEADER_SIZE or following > length:
+            raise BadStructure(f"NextCommand {following} in {length} bytes")
         elements.append(message[:following])
         message = message[following:]
 

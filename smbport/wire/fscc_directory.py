@@ -151,6 +151,11 @@ class DirectoryPacker:
     def is_empty(self) -> bool:
         return not self._entries
 
+    @property
+    def room(self) -> int:
+        """Bytes for further entries."""
+        return max(self._output_length - self._next, 0)
+
     def add(
         self,
         name: str,

@@ -21,6 +21,7 @@ one C call and one assignment per field, as fast as the same code written by han
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import Annotated, ClassVar, Self, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 __all__ = [
@@ -132,7 +133,7 @@ def _layout(declared: type[Record]) -> tuple[list[str], list[str]]:
     codes: list[str] = []
     names: list[str] = []
     hints = type_hints(declared, include_extras=True)
-    for name in declared.__annotations__:
+    for name in get_annotations(declared):
         hint = hints[name]
         is_pad = get_origin(hint) is ClassVar
         annotated = get_args(hint)[0] if is_pad else hint
@@ -154,7 +155,7 @@ def _add_methods(cls: type[Record], packer: struct.Struct, names: list[str], str
         targets=", ".join(targets), values=", ".join(values), check=check, name=cls.__name__, size=packer.size
     )
     namespace: dict[str, object] = {
-        "new": object.__new__,
+        "new": Record.__new__,
         "unpack": packer.unpack_from,
         "struct_pack": packer.pack,
         "struct_pack_into": packer.pack_into,

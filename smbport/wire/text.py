@@ -23,7 +23,8 @@ def encode_utf16(text: str) -> bytes:
 
 def filetime_from_ns(ns: int) -> int:
     """Nanoseconds since 1970 as FILETIME, never negative."""
-    return max(ns // 100 + FILETIME_EPOCH, 0)
+    filetime = ns // 100 + FILETIME_EPOCH
+    return filetime if filetime > 0 else 0
 
 
 def ns_from_filetime(filetime: int) -> int:

@@ -10,19 +10,33 @@ from benchmarks.logon import logged_on
 from benchmarks.servers import Server
 from benchmarks.share import make
 from smbport import Limits, Settings, ShareSettings, serve
+from smbport.server.listener import Listener
+from smbport.server.serve import Serving
 from smbport.testing.memory import MemoryPlatform
 
 LIMITS = Limits(connections_per_address=1024, unauthenticated_per_address=128)
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Its files are in memory, and its processes are this one."""
+async def serving() -> AsyncIterator[Serving]:
+    """What is measured: its files are in memory."""
     settings = Settings(
         signing="offered", shares=(ShareSettings(name="bench", path="v", run_as="server"),), limits=LIMITS
     )
     async with serve(users={"u": "p"}, settings=settings, platform=MemoryPlatform()) as serving:
-        yield Server("smbport", "0", serving.port, os.getpid(), "u", "p", None)
+        yield serving
+
+
+@pytest.fixture
+def server(serving: Serving) -> Server:
+    """The same, as the benchmark knows it: its processes are this one."""
+    return Server("smbport", "0", serving.port, os.getpid(), "u", "p", None)
+
+
+@pytest.fixture
+def listener(serving: Serving) -> Listener:
+    """Where its connections are to be seen."""
+    return serving.listener
 
 
 @pytest.fixture

@@ -5,24 +5,22 @@ import pytest
 from benchmarks import holding, requests
 from benchmarks.connects import come_and_go
 from benchmarks.holding import hold_connections, hold_leases, hold_locks, hold_opens
-from benchmarks.logon import log_on, logged_on
+from benchmarks.logon import logged_on
 from benchmarks.share import FILE, entry
+from smbport.server.connection import ClientConnection
 from smbport.wire.constants import Access
 from smbport.wire.status import Status
 
 
-async def test_connections_are_held_between_the_gates_only(server, do, monkeypatch) -> None:
-    alive: set[int] = set()
-    seen: list[int] = []
+async def test_connections_are_held_between_the_gates_only(server, listener, do) -> None:
+    seen: list[set[ClientConnection]] = []
 
-    def counted(server):
-        connection = log_on(server)
-        alive.add(id(connection))
-        return connection
+    def gate() -> None:
+        seen.append({connection for connection in list(listener.connections) if connection.state.has_session()})
 
-    monkeypatch.setattr(holding, "log_on", counted)
-    share = await do(hold_connections, lambda: seen.append(len(alive)), server, count=7)
-    assert seen == [0, 7]
+    share = await do(hold_connections, gate, server, count=7)
+    before, then = seen
+    assert len(then - before) == 7
     assert share.operations == 7
 
 

@@ -121,6 +121,21 @@ def test_impacket_is_to_be_left_behind() -> None:
     assert judge(results)[0].measured == "lowest 5.0 x"
 
 
+def test_what_is_held_is_compared_with_impacket_by_itself() -> None:
+    rounds = [{"smbport": sample(400, item_bytes=10.0), "impacket": sample(100, item_bytes=40.0)}]
+    works, held = judge({"echo/1/plain": [{"smbport": sample(600), "impacket": sample(100)}], "idle-100": rounds})
+    assert (works.row, works.measured, works.reached) == ("all 1", "lowest 6.0 x", True)
+    assert (held.row, held.measured, held.reached) == ("idle-100", "made 4.0 x as fast, memory 0.25 x", False)
+
+
+def test_the_interpreted_build_has_goals_of_its_own() -> None:
+    one = {"smbport": sample(400, 30), "smbport/interpreted": sample(300, 30), "smbd": sample(100, 100)}
+    assert [verdict.reached for verdict in judge({"connect/1": [one]})] == [True]
+    text = format_report(run({"connect/1": [one]}))
+    assert text.index("## Goals\n") < text.index("## Goals: smbport/interpreted\n")
+    assert "**not reached**" in text.partition("## Goals: smbport/interpreted\n")[2]
+
+
 LISTINGS = {
     f"list-{entries}/1/plain": [versus(sample(1e6 / entries / us), sample(1e6 / entries / 20))]
     for entries, us in ((1_000, 2), (10_000, 2), (100_000, 4))

@@ -89,7 +89,9 @@ async def test_absent_rows_say_why_and_failures_are_not_tried_again(server, do, 
     rows = [Row("abc", foreign=refuse), Row("opens", foreign=refuse, files=101)]
     results = await do(collect, gang, {"x": lacking}, rows, 1, 0.0, tmp_path, 100, calls.append)
     assert results["abc"] == [{"x": Absent("it is not there")}]
-    assert results["opens"] == [{"x": Absent("the system lets a process have 100 files open")}]
+    assert results["opens"] == [
+        {"x": Absent("it needs 101 open files, and the system lets a process have 100 (ulimit -Hn)")}
+    ]
 
 
 async def test_slow_rows_have_fewer_rounds(server, do, gang, tmp_path) -> None:
@@ -118,9 +120,16 @@ def test_options(capsys) -> None:
     assert "python -m benchmarks --quick" in capsys.readouterr().out
 
 
+@pytest.mark.pure_only  # there, this interpreter's is the compiled one
+def test_the_interpreted_build_is_measured_beside_the_compiled_one(tmp_path: Path) -> None:
+    with starter("smbport/interpreted", "no-such-python")(tmp_path, None) as server:
+        assert (server.name, server.python) == ("smbport/interpreted", None)
+        assert server.version.endswith("(interpreted)")
+
+
 @pytest.mark.pure_only  # on the compiled build it would start
 def test_what_is_called_compiled_is(tmp_path: Path) -> None:
-    server = starter("smbport/compiled", sys.executable)(tmp_path, None)
+    server = starter("smbport", sys.executable)(tmp_path, None)
     with pytest.raises(ServerError, match=r"not compiled|fails"), server:
         pass
 

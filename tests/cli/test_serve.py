@@ -292,6 +292,7 @@ def test_one_user_for_this_run(typed) -> None:
 def visit(monkeypatch: pytest.MonkeyPatch):
     """`visit(action)`: call `action(run, port)` in a thread when the server greets, and then stop it by a signal."""
     monkeypatch.setattr(gc, "freeze", lambda: None)  # or what tests have made stayed, too
+    monkeypatch.setattr(gc, "set_threshold", lambda count: None)
 
     def visit(action, number: int = signal.SIGTERM) -> None:
         greet = serve._greet
@@ -335,12 +336,13 @@ def test_serving_until_a_signal(visit, capsys: pytest.CaptureFixture[str], numbe
         socket.create_connection(("127.0.0.1", port))
 
 
-def test_no_collection_looks_at_what_the_start_has_made(visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collections_are_rare_and_do_not_look_at_what_the_start_has_made(visit, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     visit(lambda run, port: done.append("served"))
     monkeypatch.setattr(gc, "freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr(gc, "set_threshold", lambda count: done.append(f"{count} young"))
     assert cli.main(["serve", "--share", "data=v", "--platform", "memory", "--listen", "127.0.0.1:0"]) == 0
-    assert done == ["frozen", "served"]
+    assert done == ["frozen", "20000 young", "served"]
 
 
 def test_serving_from_a_file_with_users_of_a_store(visit, home: Path, capsys, typed) -> None:

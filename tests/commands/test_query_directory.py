@@ -166,6 +166,14 @@ def test_a_scan_goes_on_where_it_stopped(share: Any) -> None:
     assert list_all(share, opened, length=1000) == [".", "..", *made]
 
 
+def test_a_thread_brings_what_an_answer_holds(share: Any) -> None:
+    made = fill(share, 1500)
+    opened = share.open("d")
+    before = share.faults.counts["Directory.entries"]
+    assert list_all(share, opened, length=65536) == [".", "..", *made]
+    assert share.faults.counts["Directory.entries"] - before <= 5  # for four answers, and the end
+
+
 def test_a_large_directory_is_never_read_whole(share: Any) -> None:
     made = fill(share, 3000)
     opened = share.open("d")

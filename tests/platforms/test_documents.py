@@ -69,10 +69,7 @@ def test_what_counts_as_code():
     assert count_code('def f():\n    """Doc.\n\n    """\n    return """a\nb"""\n') == 1 + 2
 
 
-TOO_LONG = pytest.mark.xfail(reason="in user space it has about fifty lines too many", strict=True)
-
-
-@pytest.mark.parametrize("port", [pytest.param("linux", marks=TOO_LONG), "freebsd", "qnx"])
+@pytest.mark.parametrize("port", ["linux", "freebsd", "qnx"])
 def test_ports_are_small(port):
     """In lines of code; ksmbd's is a port of its own."""
     package = PROJECT / "platforms" / port / f"smbport_{port}"

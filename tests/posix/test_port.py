@@ -1,7 +1,6 @@
 """smbport.posix.port"""
 
 import os
-import pwd
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from smbport.platform import POWERS, Port
 from smbport.posix import port as module
-from smbport.posix.port import KEPT, PORT, process_account
+from smbport.posix.port import KEPT, PORT
 
 
 def test_the_port_is_never_chosen_by_itself():
@@ -35,14 +34,6 @@ def test_a_python_without_sqlite(monkeypatch, tmp_path: Path):
     with closing(platform.open_volume(str(tmp_path))) as volume:
         assert not volume.features.stores_marks
         assert not volume.features.streams
-
-
-def test_the_account_of_the_process(monkeypatch):
-    account = process_account()
-    assert (account.uid, account.gid) == (os.geteuid(), os.getegid())
-    assert account.name == pwd.getpwuid(os.geteuid()).pw_name
-    monkeypatch.setattr(os, "geteuid", lambda: 987654321)
-    assert process_account().name == "987654321"
 
 
 def test_what_is_not_there_to_be_shared(tmp_path: Path, monkeypatch):

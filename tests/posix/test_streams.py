@@ -465,39 +465,3 @@ def test_a_directory_that_is_removed_meanwhile_is_made_again(bench, monkeypatch)
     monkeypatch.setattr(os, "mkdir", remove_first)
     bench.create(data=LONG).close()
     assert bench.content() == LONG
-
-
-# Out of sight ---------------------------------------------------------------------------------------------------
-
-
-def test_clients_do_not_see_where_it_is(bench):
-    bench.create(data=LONG).close()
-    root = bench.volume.open("", ACCESS_READ, wait=True)
-    assert [entry.name for entry in root.entries(10, wait=True)] == ["file"]
-    root.rewind()
-    names = []
-    while entries := root.entries(1, wait=True):
-        names += [entry.name for entry in entries]
-    assert names == ["file"]
-    root.close()
-
-
-@pytest.mark.parametrize("path", [HIDDEN, HIDDEN.upper(), f"{HIDDEN}/1/2", f"d/{HIDDEN}", f"d/{HIDDEN}/x"])
-def test_clients_do_not_reach_it(bench, path):
-    volume = bench.volume
-    calls = [
-        lambda: volume.stat(path, wait=True), lambda: volume.open(path, 0, wait=True),
-        lambda: volume.create(path, BOTH, 0o644, wait=True), lambda: volume.make_directory(path, 0o755, wait=True),
-        lambda: volume.rename("file", path, replace=True, wait=True), lambda: volume.link("file", path, wait=True),
-        lambda: volume.symlink("link", f"x/../{path}", wait=True), lambda: volume.symlink(path, "x", wait=True),
-        lambda: volume.remove(path, volume.stat("file", wait=True).key, wait=True),
-    ]  # fmt: skip
-    for call in calls:
-        with pytest.raises(PermissionError):
-            call()
-
-
-@pytest.mark.parametrize("path", [HIDDEN + "x", "x" + HIDDEN, HIDDEN[1:], HIDDEN + ".txt"])
-def test_what_is_only_called_alike(bench, path):
-    bench.volume.create(path, BOTH, 0o644, wait=True).close()
-    assert bench.volume.stat(path, wait=True).size == 0

@@ -285,7 +285,7 @@ async def test_what_does_not_finish_is_given_up(start, mock_clock) -> None:
     await peer.do(peer.write, file, 0, bytes(1 << 20))
     peer.send(*(peer.reading(file, 0, 1 << 20) for _ in range(20)))
     [connection] = world.listener.connections
-    await world.until(lambda: connection._sender.queued_bytes > 1 << 20)
+    await world.until(lambda: connection.conversation.sender.queued_bytes > 1 << 20)
     world.scope.cancel()
     for _ in range(5):
         await trio.testing.wait_all_tasks_blocked()

@@ -7,7 +7,7 @@ import pytest
 from smbport.platform import FileKey, Kind, Stat
 from smbport.state import spellings
 from smbport.state.names import fold
-from smbport.state.spellings import Spellings
+from smbport.state.spellings import Change, Spellings
 
 
 def directory(inode: int = 1, *, write_ns: int = 10, change_ns: int = 10) -> Stat:
@@ -271,3 +271,47 @@ def test_the_oldest_short_names_go(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         known.remember_long(directory(), name, f"{name} long")
     assert [known.long_name(directory(), name) for name in "abc"] == [None, "b long", "c long"]
+
+
+# Beside a change that a volume makes ------------------------------------------------------------------------------
+
+
+def test_the_memory_follows_what_a_witness_sees(known: Spellings) -> None:
+    change = Change(known, added="new", removed="a")
+    change.before(directory())
+    assert known.may_hold(directory(write_ns=11), "NEW")
+    change.after(directory(write_ns=11))
+    change.over()
+    assert known.knows(directory(write_ns=11))
+    assert not known.knows(directory())
+    assert [known.may_hold(directory(write_ns=11), name) for name in ("New", "A", "readme")] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["readme", "README"])
+def test_a_witness_objects_to_what_may_be_there(known: Spellings, name: str) -> None:
+    change = Change(known, added=name, surely=True)
+    with pytest.raises(FileExistsError):
+        change.before(directory())
+    change.over()
+    assert not known.knows(directory(write_ns=11))  # no change is under way
+
+
+def test_a_witness_objects_in_a_directory_that_nobody_knows(known: Spellings) -> None:
+    with pytest.raises(FileExistsError):
+        Change(known, added="new", surely=True).before(directory(2))
+
+
+def test_a_witness_lets_pass_what_is_surely_not_there(known: Spellings) -> None:
+    change = Change(known, added="new", surely=True)
+    change.before(directory())
+    assert known.knows(directory(write_ns=11))  # while it is under way
+    change.over()
+    assert not known.knows(directory(write_ns=11))
+
+
+def test_a_change_that_never_began_is_over_without_a_trace(known: Spellings) -> None:
+    change = Change(known, removed="a")
+    change.after(directory(write_ns=11))
+    change.over()
+    assert known.may_hold(directory(), "a")
+    assert not known.knows(directory(write_ns=11))

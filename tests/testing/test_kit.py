@@ -258,6 +258,18 @@ def forget_marks(call):
     return call.replace(dos_attributes=call.arguments["dos_attributes"] or 0).proceed()
 
 
+def forget_more_than_marks(call):
+    stat = call.proceed()
+    return stat if call.arguments["marks"] else dataclasses.replace(stat, change_ns=0)
+
+
+def seen_before_only(call):
+    witness = call.arguments["witness"]
+    if witness is not None:
+        witness.after = lambda directory: None
+    return call.proceed()
+
+
 def entries_lost_when_blocked(call):
     """entries that goes on although it says it has not."""
     result = call.proceed()
@@ -399,6 +411,9 @@ SINGLE = [
     ("volume", "available", "Volume.space", result(lambda space: space._replace(available=-1))),
     ("names", "listed as it was given", "Volume.create", changed(path=lambda path: path.replace("\u00fc", "u\u0308"))),
     ("names", "max_name_bytes", "Volume.stat", instead_of(errno.ENAMETOOLONG, errno.ENOENT)),
+    ("names", "objects to is not done", "Volume.create", changed(witness=None)),
+    ("names", "objects to is not done", "Volume.remove", changed(witness=None)),
+    ("names", "before and after the change", "Volume.make_directory", seen_before_only),
     ("renaming", "onto a taken name", "Volume.rename", changed(replace=True)),
     ("renaming", "Volume.rename raised EEXIST where", "Volume.rename", changed(replace=False)),
     ("renaming", "keeps its key", "Volume.rename", rename_by_copying),
@@ -435,6 +450,7 @@ SINGLE = [
     ("directories", "without `stat`", "Directory.entries", changed(stat=True)),
     ("directories", "the state that Volume.stat gives", "Directory.entries", changed(stat=False)),
     ("times", "sets both", "File.set_times", nothing),
+    ("times", "without marks", "Volume.stat", forget_more_than_marks),
     ("times", "what is None", "File.set_times", set_all_times),
     ("times", "set the write time", "File.write_at", nothing),
     ("times", "stores what stat gives back", "File.set_marks", nothing),

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -65,6 +66,14 @@ def own_etc(accounts: list[str]) -> None:
     with open("/run/etc/passwd", "a") as passwd:
         passwd.writelines(f"{account}\n" for account in accounts)
     subprocess.run(["mount", "--bind", "/run/etc", "/etc"], check=True)
+
+
+def get_in(port: int, rounds: int, pause_s: float) -> list[list[float]]:
+    """`getting_in.get_in`, from inside the machine."""
+    command = [sys.executable, "-m", "tests.vm.getting_in", str(port), str(rounds), str(pause_s)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: list[list[float]] = json.loads(done.stdout)
+    return found
 
 
 def stop(process: int) -> None:
@@ -239,6 +248,14 @@ def use_path(path: str, method: str, arguments: list[Any]) -> Any:
 def read_piece(path: str, offset: int, size: int) -> str:
     with open(path, "rb") as file:
         return base64.b64encode(os.pread(file.fileno(), size, offset)).decode()
+
+
+def empty(path: str) -> None:
+    for each in Path(path).iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def remove_served() -> None:

@@ -25,9 +25,12 @@ def client_machine(folder: Path, backports_of: str = "", needed: Sequence[str] =
     return Machine(_find(backports_of, needed), _find_busybox(), Path(client.__file__), folder)
 
 
-def server_machine(folder: Path, backports_of: str, port: int, needed: Sequence[str] = ()) -> Machine:
+def server_machine(
+    folder: Path, backports_of: str, port: int, needed: Sequence[str] = (), *, counted: bool = False
+) -> Machine:
     """One whose kernel can serve, at `port` of this computer."""
-    return Machine(_find(backports_of, needed), _find_busybox(), Path(daemon.__file__), folder, SERVER, port)
+    kernel, program = _find(backports_of, needed), Path(daemon.__file__)
+    return Machine(kernel, _find_busybox(), program, folder, SERVER, port, counted=counted)
 
 
 def _find(backports_of: str, needed: Sequence[str]) -> Kernel:

@@ -177,6 +177,18 @@ def test_entry_that_does_not_fit_changes_nothing():
     assert packer.take() == pack(FileInfo.NAMES, [("a",), ("b",)])
 
 
+def test_room_is_what_further_entries_may_take():
+    packer = DirectoryPacker(FileInfo.NAMES, 33)
+    assert packer.room == 33
+    packer.add("a")  # 14 bytes, and 2 to the next multiple of 8
+    assert packer.room == 17
+    packer.add("b2")  # up to the 32nd byte
+    assert packer.room == 1
+    full = DirectoryPacker(FileInfo.NAMES, 14)
+    full.add("a")
+    assert full.room == 0
+
+
 @given(st.lists(ENTRIES, min_size=1, max_size=8), st.integers(0, 1000))
 def test_the_buffer_is_never_overrun(entries, output_length):
     packer = DirectoryPacker(FileInfo.ID_BOTH_DIRECTORY, output_length)

@@ -58,6 +58,8 @@ OUR_TYPES: Final = {theirs: ours for ours, theirs in TYPES.items()}
 WITH_ID: Final = (AclTag.USER, AclTag.GROUP)
 NONE: Final = 0  # for the family of the lists where there are none
 BASE: Final = 3  # entries of a POSIX.1e list that says no more than the mode
+# So many entries may stand in a list: of NFSv4 fewer, because chmod(2) splits each in two and adds six.
+MAX_ENTRIES: Final = {ACL_TYPE_ACCESS: ACL_MAX_ENTRIES, ACL_TYPE_NFS4: (ACL_MAX_ENTRIES - 6) // 2}
 NAMES: Final = {
     "security.NTACL": (EXTATTR_NAMESPACE_SYSTEM, b"NTACL"),
     "user.NTACL": (EXTATTR_NAMESPACE_USER, b"NTACL"),
@@ -96,7 +98,7 @@ class FreeBSDAccessControl:
             raise error(ENOTSUP)
         if family == NONE:
             return
-        if len(acl) > ACL_MAX_ENTRIES:
+        if len(acl) > MAX_ENTRIES[family]:
             raise error(E2BIG)
         with own.usable() as fd:
             rows = [to_row(entry) for entry in (acl or base_list(own, fd, family))]

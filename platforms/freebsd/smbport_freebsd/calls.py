@@ -17,12 +17,12 @@ from smbport.posix.inotify import InotifyMasks
 __all__ = [
     "ACCESS_MODE", "ACL_ENTRY_TYPE_ALLOW", "ACL_ENTRY_TYPE_DENY", "ACL_MAX_ENTRIES", "ACL_TYPE_ACCESS",
     "ACL_TYPE_DEFAULT", "ACL_TYPE_NFS4", "ACL_UNDEFINED_ID", "AT_EMPTY_PATH", "AT_REMOVEDIR", "AT_SYMLINK_NOFOLLOW",
-    "AclRow", "Calls", "EXTATTR_NAMESPACE_SYSTEM", "EXTATTR_NAMESPACE_USER", "FREEBSD_MASKS", "MEANINGS", "MNT_LOCAL",
-    "NOTE_ATTRIB", "NOTE_DELETE", "NOTE_EXTEND", "NOTE_LINK", "NOTE_RENAME", "NOTE_REVOKE", "NOTE_WRITE", "OPTIONAL",
-    "O_CLOEXEC", "O_CREAT", "O_DIRECTORY", "O_EMPTY_PATH", "O_EXCL", "O_NAMEDATTR", "O_NOFOLLOW", "O_NONBLOCK",
-    "O_PATH", "O_RDONLY", "O_RDWR", "O_RESOLVE_BENEATH", "O_WRONLY", "PROTOTYPES", "STRUCTURES", "StatStruct",
-    "Timespec", "UF_ARCHIVE", "UF_HIDDEN", "UF_OFFLINE", "UF_SYSTEM", "_PC_DEALLOC_PRESENT", "_PC_MIN_HOLE_SIZE",
-    "_PC_NAMEDATTR_ENABLED", "load_libc",
+    "AclRow", "Calls", "EINTEGRITY", "EXTATTR_NAMESPACE_SYSTEM", "EXTATTR_NAMESPACE_USER", "FREEBSD_MASKS", "MEANINGS",
+    "MNT_LOCAL", "NOTE_ATTRIB", "NOTE_DELETE", "NOTE_EXTEND", "NOTE_LINK", "NOTE_RENAME", "NOTE_REVOKE", "NOTE_WRITE",
+    "OPTIONAL", "O_CLOEXEC", "O_CREAT", "O_DIRECTORY", "O_EMPTY_PATH", "O_EXCL", "O_NAMEDATTR", "O_NOFOLLOW",
+    "O_NONBLOCK", "O_PATH", "O_RDONLY", "O_RDWR", "O_RESOLVE_BENEATH", "O_WRONLY", "PROTOTYPES", "STRUCTURES",
+    "StatStruct", "Timespec", "UF_ARCHIVE", "UF_HIDDEN", "UF_OFFLINE", "UF_SYSTEM", "_PC_DEALLOC_PRESENT",
+    "_PC_MIN_HOLE_SIZE", "_PC_NAMEDATTR_ENABLED", "load_libc",
 ]  # fmt: skip
 
 O_RDONLY: Final = 0x0
@@ -50,11 +50,14 @@ EDEADLK: Final = 11
 EXDEV: Final = 18
 ENOSPC: Final = 28
 ENOATTR: Final = 87
+EBADMSG: Final = 89
 ENOTCAPABLE: Final = 93
+EINTEGRITY: Final = 97  # Python has no name for it
 MEANINGS: Final = {
     ENOTCAPABLE: EXDEV,  # the path leaves its directory
     ENOATTR: ENOENT,
     EDEADLK: ENOENT,  # the name stands for another file
+    EINTEGRITY: EBADMSG,  # a checksum did not match
 }
 """What calls fail with -> what the interface wants of it."""
 
@@ -364,8 +367,18 @@ class Calls:
             size = 1 + max(size, self.attribute_size(fd, namespace, name) or 0)
 
     def set_attribute(self, fd: int, namespace: int, name: bytes, value: bytes) -> None:
-        if self._call("extattr_set_fd", fd, namespace, name, value, len(value)) < len(value):
-            raise self.failure(ENOSPC)  # of an attribute that is a file, ZFS forgets the error
+        """Make or replace one; after OSError(ENOSPC) it is as it was.
+
+        Where attributes are files, ZFS empties one before it writes, and forgets the error: the length tells.
+        """
+        old = self.get_attribute(fd, namespace, name)
+        if self._call("extattr_set_fd", fd, namespace, name, value, len(value)) == len(value):
+            return
+        if old is None:
+            self.remove_attribute(fd, namespace, name)
+        else:
+            self._call("extattr_set_fd", fd, namespace, name, old, len(old))
+        raise self.failure(ENOSPC)
 
     def remove_attribute(self, fd: int, namespace: int, name: bytes) -> None:
         """FileNotFoundError if there is no such attribute."""

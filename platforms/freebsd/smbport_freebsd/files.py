@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EINVAL, ENODEV, EOPNOTSUPP, EPERM
+from errno import EACCES, EBADMSG, EINVAL, ENODEV, EOPNOTSUPP, EPERM
 from typing import Final, Protocol
 
 from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
 from smbport.posix.marks import MARKED_KINDS
 from smbport.posix.walk import error
-from smbport_freebsd.calls import O_RDONLY, Calls
+from smbport_freebsd.calls import EINTEGRITY, O_RDONLY, Calls
 
 __all__ = ["FreeBSDDirectory", "FreeBSDFile", "FreeBSDHome", "FreeBSDNode", "reopened"]
 
@@ -99,6 +99,14 @@ class FreeBSDFile(FreeBSDNode, PosixFile):
 
     def fileno(self) -> int:
         return -1 if self._path_only else self._fd
+
+    def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
+        try:
+            return super().read_at(offset, length, wait=wait)
+        except OSError as reason:
+            if reason.errno == EINTEGRITY:
+                raise error(EBADMSG) from None  # as other systems say it
+            raise
 
     def allocate(self, size: int, *, wait: bool = False) -> None:
         """Room inside the file is taken; none can be behind its end, where it is only looked for."""

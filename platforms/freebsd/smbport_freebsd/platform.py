@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from smbport.platform import Volume
+from smbport.posix.attributes import PosixAttributes
+from smbport.posix.data import PosixClone, PosixSparse
 from smbport.posix.interfaces import find_interfaces
 from smbport.posix.port import PosixPlatform
 from smbport.posix.snapshots import PosixSnapshots
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.walk import Root
 from smbport_freebsd.acl import FreeBSDAccessControl
-from smbport_freebsd.attributes import FreeBSDAttributes, FreeBSDStreams, StreamValues
+from smbport_freebsd.attributes import FreeBSDStreams, FreeBSDValues
 from smbport_freebsd.calls import O_DIRECTORY, O_PATH, Calls
-from smbport_freebsd.data import FreeBSDClone, FreeBSDSparse, FreeBSDZeroCopy
 from smbport_freebsd.files import reopened
 from smbport_freebsd.volume import FreeBSDVolume, find_freebsd_features
 from smbport_freebsd.watch import FreeBSDWatch, why_no_watch
+from smbport_freebsd.zerocopy import FreeBSDZeroCopy
 
 __all__ = ["FreeBSDPlatform", "probe"]
 
@@ -54,11 +56,13 @@ def probe(calls: Calls) -> FreeBSDPlatform:
         sockets=PosixSockets(find_interfaces),
         zero_copy=FreeBSDZeroCopy(calls),
         acl=FreeBSDAccessControl(),
-        attributes=FreeBSDAttributes(),
-        streams=FreeBSDStreams(StreamValues()),
+        attributes=PosixAttributes(FreeBSDValues()),
+        streams=FreeBSDStreams(),
         watch=None if no_watch else FreeBSDWatch(calls),
-        clone=FreeBSDClone(calls),
-        sparse=FreeBSDSparse(calls) if calls.has("fspacectl") else None,
+        # ZFS shares blocks by itself, from FreeBSD 14 on; FreeBSD 15 can be asked to share or fail, but may do a part.
+        clone=PosixClone(calls.copy_range),
+        # There is no call that zeroes and keeps the blocks.
+        sparse=PosixSparse(calls.punch_hole) if calls.has("fspacectl") else None,
         absent=absent,
     )
     platform.snapshots = PosixSnapshots(platform.new_volume)

@@ -10,7 +10,8 @@ alone: ZFS enforces it, also against the server, which could not change the attr
 from typing import Final, NamedTuple
 
 from smbport.platform import FileKey, Kind, Stat
-from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, pack_marks, parse_marks
+from smbport.posix.attributes import MARKS
+from smbport.posix.dosattrib import NO_MARKS, Marks, pack_marks, parse_marks
 from smbport.posix.files import KINDS
 from smbport_freebsd.calls import (
     EXTATTR_NAMESPACE_USER,
@@ -35,7 +36,7 @@ __all__ = [
     "with_flags",
 ]
 
-DOSATTRIB: Final = ATTRIBUTE_NAME.removeprefix("user.").encode()  # ZFS refuses names with a prefix
+DOSATTRIB: Final = MARKS.encode()  # ZFS refuses names with a prefix
 
 FLAG_FILE_SYSTEMS: Final = frozenset(("msdosfs", "tmpfs", "ufs", "zfs"))
 FLAGS: Final = {0x0002: UF_HIDDEN, 0x0004: UF_SYSTEM, 0x0020: UF_ARCHIVE, 0x1000: UF_OFFLINE}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EINVAL, ENOSPC
 from itertools import count
+from threading import RLock
 from typing import Final
 
 from smbport.platform import Directory, FileKey, Stat, WatchChange, WatchEvent
@@ -37,19 +38,21 @@ MAX_NODES: Final = 16384  # directories and entries of one watcher; guessed: a s
 MAX_DEPARTED: Final = 1024  # guessed
 
 WRITTEN: Final = NOTE_WRITE | NOTE_EXTEND
-CHANGED: Final = NOTE_ATTRIB | NOTE_LINK
-ALL: Final = WRITTEN | CHANGED | NOTE_RENAME | NOTE_DELETE | NOTE_REVOKE
+ALL: Final = WRITTEN | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_DELETE | NOTE_REVOKE
 
 
 class VnodeWatcher:
     """A `Watcher` over a kqueue."""
 
-    __slots__ = ("_by_key", "_calls", "_check", "_departed", "_kqueue", "_numbers", "_owners", "_pairs", "_watched")
+    __slots__ = (
+        "_by_key", "_calls", "_check", "_departed", "_kqueue", "_lock", "_numbers", "_owners", "_pairs", "_watched",
+    )  # fmt: skip
 
     def __init__(self, calls: Calls, check: Callable[[int], None]) -> None:
         self._calls = calls
         self._check = check  # raises OSError for an open directory that must not be watched
         self._kqueue = calls.kqueue()
+        self._lock = RLock()  # of all below
         self._numbers = count(1)
         self._pairs = count(1)
         self._watched: dict[int, Watched] = {}
@@ -64,8 +67,12 @@ class VnodeWatcher:
         if not isinstance(directory, FreeBSDDirectory):
             raise error(EINVAL)
         key = directory.stat().key
-        if key in self._by_key:
+        with self._lock:
+            if key not in self._by_key:
+                self._by_key[key] = self._add(directory, key)
             return self._by_key[key].number
+
+    def _add(self, directory: FreeBSDDirectory, key: FileKey) -> Watched:
         with reopened(self._calls, directory.descriptor) as fd:  # PermissionError if it may not be listed
             self._check(fd)
             watched = Watched(next(self._numbers), os.dup(fd), key)
@@ -75,14 +82,15 @@ class VnodeWatcher:
         except OSError:
             self._drop(watched)
             raise
-        self._watched[watched.number] = self._by_key[key] = watched
-        return watched.number
+        self._watched[watched.number] = watched
+        return watched
 
     def remove(self, watch: int) -> None:
-        watched = self._watched.pop(watch, None)
-        if watched is not None:
-            del self._by_key[watched.key]
-            self._drop(watched)
+        with self._lock:
+            watched = self._watched.pop(watch, None)
+            if watched is not None:
+                del self._by_key[watched.key]
+                self._drop(watched)
 
     def close(self) -> None:
         for number in list(self._watched):
@@ -90,6 +98,10 @@ class VnodeWatcher:
         os.close(self._kqueue)
 
     def take(self) -> list[WatchEvent]:
+        with self._lock:
+            return self._take()
+
+    def _take(self) -> list[WatchEvent]:
         looks: dict[int, int] = {}  # number of a watch -> what happened to the directory itself
         for fd, notes in self._calls.take_vnode_events(self._kqueue).items():
             watched, entry = self._owners[fd]
@@ -146,8 +158,8 @@ class VnodeWatcher:
         is_written = notes & WRITTEN or (now.size, now.write_ns) != (before.size, before.write_ns)
         if is_written and not entry.is_directory:
             news.suffered.append(WatchEvent(watched.number, WatchChange.MODIFIED, name))
-        # A directory that gets a subdirectory has another link; that is no change of its attributes.
-        if notes & (NOTE_ATTRIB if entry.is_directory else CHANGED) and now.links:
+        # NOTE_LINK, another name or subdirectory, is no change of attributes: inotify does not tell of it either.
+        if notes & NOTE_ATTRIB and now.links:
             news.suffered.append(WatchEvent(watched.number, WatchChange.ATTRIBUTES, name, entry.is_directory))
         return 0 < now.links >= before.links or (entry.is_directory and now.links > 0)
 

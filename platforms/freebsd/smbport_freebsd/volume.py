@@ -12,8 +12,8 @@ from stat import S_IMODE
 from threading import Lock
 from typing import Final
 
-from smbport.platform import ACCESS_NONE, ACCESS_READ, Directory, Features, File, FileKey, Kind, Stat
-from smbport.posix.dosattrib import Marks, pack_marks
+from smbport.platform import ACCESS_NONE, ACCESS_READ, Directory, Features, File, FileKey, Kind, Stat, Witness
+from smbport.posix.dosattrib import pack_marks
 from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.marks import MARKED_KINDS, Unchanged, add_marks
 from smbport.posix.volume import PosixVolume, find_features
@@ -79,6 +79,9 @@ class FreeBSDVolume(PosixVolume):
     def stat_open(self, fd: int) -> Stat:
         return self._complete(self.calls.state(fd), fd, b"")
 
+    def stat_unmarked(self, fd: int) -> Stat:
+        return make_stat(self.calls.state(fd))
+
     def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
         found: list[Stat | None] = []
         for name in names:
@@ -124,10 +127,7 @@ class FreeBSDVolume(PosixVolume):
             raise error(ENOTSUP)
         with self._marks_lock, node.usable() as fd:
             stored = read_marks(self.calls, fd)
-            marks = Marks(
-                stored.marks.dos_attributes if dos_attributes is None else dos_attributes,
-                stored.marks.birth_ns if birth_ns is None else birth_ns,
-            )
+            marks = stored.marks.changed(dos_attributes, birth_ns)
             if self._has_flags and not (dos_attributes is None and stored.with_flags):
                 flags: int = self.calls.state(fd).st_flags
                 wanted = with_flags(flags, marks.dos_attributes or 0)
@@ -145,10 +145,10 @@ class FreeBSDVolume(PosixVolume):
 
     # Looking and opening
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
         check_wait(wait)
         with self._found(check_path(path), follow=follow) as (fd, found):
-            return self._complete(found, fd, b"")
+            return self._complete(found, fd, b"") if marks else make_stat(found)
 
     def open(self, path: str, access: int, *, follow: bool = True, wait: bool = False) -> File | Directory:
         check_wait(wait)
@@ -200,26 +200,30 @@ class FreeBSDVolume(PosixVolume):
 
     # Changing names
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
         check_wait(wait)
         if not path:
             raise error(EEXIST)
         parent, name = self.walker.parent(check_path(path))
         try:
             how = O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | ACCESS_MODE[access]
+            self.show_before(witness, parent)
             fd = self.calls.open_at(parent, name, how, mode)
+            self.show_after(witness, parent)
         finally:
             os.close(parent)
         self.complete_mode(fd, mode)
         return FreeBSDFile(fd, self, path_only=False)
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
         check_wait(wait)
         if not path:
             raise error(EEXIST)
         parent, name = self.walker.parent(check_path(path))
         try:
+            self.show_before(witness, parent)
             os.mkdir(name, mode, dir_fd=parent)
+            self.show_after(witness, parent)
             fd = self.calls.open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW)
         finally:
             os.close(parent)
@@ -230,7 +234,9 @@ class FreeBSDVolume(PosixVolume):
         finally:
             os.close(fd)
 
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
         """By funlinkat: what takes the place of the file in the last moment is not removed."""
         check_wait(wait)
         encoded = check_path(path)
@@ -243,8 +249,10 @@ class FreeBSDVolume(PosixVolume):
                 if found.key != key and not (is_link and self._leads_to(encoded, key)):
                     raise error(ENOENT)
                 flags = AT_REMOVEDIR if directory and not is_link else 0
+                self.show_before(witness, parent)
                 with self.side.following(parent, name):
                     self.calls.unlink_this(parent, name, fd, flags)
+                self.show_after(witness, parent)
             finally:
                 os.close(fd)
         finally:

@@ -1,7 +1,7 @@
 """Finding names beneath a root in one system call: openat2, with RESOLVE_BENEATH."""
 
 import os
-from errno import EAGAIN, EXDEV
+from errno import EAGAIN, EBUSY, EXDEV
 from typing import Final
 
 from smbport.posix.walk import Root, Walker, error
@@ -56,12 +56,18 @@ class Opener(Walker):
 
     def parent(self, path: bytes) -> tuple[int, bytes]:
         head, _, name = path.rpartition(b"/")
-        return (self.open(head, PARENT), name) if head else super().parent(path)
+        return (self.open(head, PARENT) if head else self._root_of(name)), name
 
     def parent_cached(self, path: bytes) -> tuple[int, bytes]:
         """The same without waiting."""
         head, _, name = path.rpartition(b"/")
-        return (self.open_cached(head, PARENT), name) if head else super().parent(path)
+        return (self.open_cached(head, PARENT) if head else self._root_of(name)), name
+
+    def _root_of(self, name: bytes) -> int:
+        """The root once more, for a name in it."""
+        if name == b".":
+            raise error(EBUSY)  # the root has no name that could be changed
+        return os.dup(self.root.fd)
 
 
 def new_walker(root: Root) -> Walker:

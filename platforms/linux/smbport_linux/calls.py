@@ -15,16 +15,16 @@ from errno import EINTR, ENOSYS, EPERM
 from struct import Struct, calcsize
 from typing import Final, NamedTuple
 
+from smbport.posix.inotify import InotifyMasks
+
 __all__ = [
-    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "FS_COMPR_FL", "FS_NOCOMP_FL", "IN_ATTRIB", "IN_CREATE", "IN_DELETE",
-    "IN_EXCL_UNLINK", "IN_IGNORED", "IN_ISDIR", "IN_MODIFY", "IN_MOVED_FROM", "IN_MOVED_TO", "IN_MOVE_SELF",
-    "IN_ONLYDIR", "IN_Q_OVERFLOW", "RESOLVE_BENEATH", "RESOLVE_CACHED", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV",
-    "STATX_ATTR_COMPRESSED", "STATX_BTIME", "STATX_FIELDS", "STATX_WANTED", "AttributeLister", "Credentials",
-    "MarkReader", "StatxBuffer", "assume_identity", "clone_range", "failure", "file_system_type", "has_getxattrat",
-    "has_listxattrat", "has_openat2", "has_thread_identity", "inode_flags", "inotify_add_watch", "inotify_init",
-    "inotify_remove_watch", "keep_size_allocate", "may_change", "new_statx_buffer", "openat2", "punch_hole",
-    "quick_openat2", "read_nowait", "rename_noreplace", "resume_identity", "set_inode_flags", "set_times", "statx",
-    "unacknowledged", "zero_range",
+    "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW", "FS_COMPR_FL", "FS_NOCOMP_FL", "LINUX_MASKS", "RESOLVE_BENEATH",
+    "RESOLVE_CACHED", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_XDEV", "STATX_ATTR_COMPRESSED", "STATX_BTIME",
+    "STATX_FIELDS", "STATX_WANTED", "AttributeLister", "Credentials", "MarkReader", "StatxBuffer", "assume_identity",
+    "clone_range", "failure", "file_system_type", "has_getxattrat", "has_listxattrat", "has_openat2",
+    "has_thread_identity", "inode_flags", "inotify_add_watch", "inotify_init", "inotify_remove_watch",
+    "keep_size_allocate", "may_change", "new_statx_buffer", "openat2", "punch_hole", "quick_openat2", "read_nowait",
+    "rename_noreplace", "resume_identity", "set_inode_flags", "set_times", "statx", "unacknowledged", "zero_range",
 ]  # fmt: skip
 
 # System calls since 2019 have one number on all architectures.
@@ -155,7 +155,7 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
             raise failure()
 
 
-def clone_range(source: int, source_offset: int, length: int, target: int, target_offset: int) -> None:
+def clone_range(source: int, source_offset: int, target: int, target_offset: int, length: int) -> None:
     """Let a range of the target share the blocks of the source.  A length of 0 means to the end of the source."""
     fcntl.ioctl(target, FICLONERANGE, FILE_CLONE_RANGE.pack(source, source_offset, length, target_offset))
 
@@ -346,18 +346,20 @@ def resume_identity(own: Credentials) -> None:
 
 # Watching directories
 
-IN_MODIFY: Final = 0x00000002
-IN_ATTRIB: Final = 0x00000004
-IN_MOVED_FROM: Final = 0x00000040
-IN_MOVED_TO: Final = 0x00000080
-IN_CREATE: Final = 0x00000100
-IN_DELETE: Final = 0x00000200
-IN_MOVE_SELF: Final = 0x00000800
-IN_Q_OVERFLOW: Final = 0x00004000
-IN_IGNORED: Final = 0x00008000
-IN_ONLYDIR: Final = 0x01000000
-IN_EXCL_UNLINK: Final = 0x04000000  # names that are gone are not told of, whoever still writes to the file
-IN_ISDIR: Final = 0x40000000
+LINUX_MASKS: Final = InotifyMasks(
+    modify=0x2,
+    attrib=0x4,
+    moved_from=0x40,
+    moved_to=0x80,
+    create=0x100,
+    delete=0x200,
+    move_self=0x800,
+    ignored=0x8000,
+    overflow=0x4000,
+    is_directory=0x40000000,
+    # IN_ONLYDIR, IN_EXCL_UNLINK: names that are gone are not told of, whoever still writes to the file
+    options=0x1000000 | 0x4000000,
+)
 
 STATFS_SIZE: Final = 120  # or less
 FILE_SYSTEM_TYPES: Final = {

@@ -6,10 +6,11 @@ from typing import Final, Protocol
 
 from smbport.platform import Stat
 from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
+from smbport.posix.gate import ChangeGate
 from smbport.posix.marks import Unchanged
 from smbport.posix.walk import PLAIN, error
 from smbport_linux.calls import keep_size_allocate, read_nowait, set_times
-from smbport_linux.inline import INLINE_WRITE, ChangeGate
+from smbport_linux.inline import INLINE_WRITE
 
 __all__ = ["READS_NOWAIT", "READS_PLAIN", "READS_WAIT", "LinuxDirectory", "LinuxFile", "LinuxHome"]
 
@@ -44,7 +45,6 @@ class LinuxNode(PosixNode):
 
     @property
     def inline(self) -> bool:
-        """Whether what is small is read without waiting."""
         return self._inline
 
     def check_change(self, wait: bool) -> None:

@@ -1,16 +1,13 @@
 """Acting as another account, one thread at a time: the kernel checks every file access with the thread's own
 file system ids, and while these are not root's it also leaves out root's power over files."""
 
-import grp
 import os
-import pwd
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final
 
 from smbport.platform import Account
-from smbport.posix.files import check_wait
+from smbport.posix.accounts import PosixAccounts
 from smbport_linux.calls import Credentials, assume_identity, has_thread_identity, resume_identity
 
 __all__ = ["LinuxIdentity", "Rights", "find_own_credentials", "why_no_identity"]
@@ -40,35 +37,13 @@ class Rights:
         resume_identity(self._own)
 
 
-class LinuxIdentity:
+class LinuxIdentity(PosixAccounts):
     """The power `identity`."""
 
     __slots__ = ("_own",)
 
     def __init__(self, own: Credentials) -> None:
         self._own = own
-
-    def find_account(self, name: str, *, wait: bool = False) -> Account | None:
-        check_wait(wait)  # for a directory service on the network, perhaps
-        try:
-            entry = pwd.getpwnam(name)
-        except (KeyError, ValueError):  # ValueError: no system account can have such a name, with NUL for one
-            return None
-        groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
-        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(groups))
-
-    def find_group(self, name: str, *, wait: bool = False) -> int | None:
-        check_wait(wait)
-        try:
-            return grp.getgrnam(name).gr_gid
-        except (KeyError, ValueError):
-            return None
-
-    def names(self, *, wait: bool = False) -> tuple[Mapping[int, str], Mapping[int, str]]:
-        check_wait(wait)
-        # The first name of a number is the one that the system itself shows.
-        users = {entry.pw_uid: entry.pw_name for entry in reversed(pwd.getpwall())}
-        return users, {entry.gr_gid: entry.gr_name for entry in reversed(grp.getgrall())}
 
     def become(self, account: Account) -> AbstractContextManager[None]:
         return Rights(Credentials(account.uid, account.gid, account.groups), self._own)

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from socket import MSG_MORE
 from typing import Final
 
 from smbport.platform import Volume
@@ -10,21 +11,21 @@ from smbport.posix.snapshots import PosixSnapshots
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.streams import AttributeStreams
 from smbport.posix.walk import Root
+from smbport.posix.zerocopy import PosixZeroCopy
 from smbport_linux.acl import LinuxAccessControl, why_no_acl
 from smbport_linux.allocator import keep_large_buffers
-from smbport_linux.attributes import LinuxAttributes, StreamValues
+from smbport_linux.attributes import LinuxAttributes, new_stream_values
 from smbport_linux.beneath import new_walker
 from smbport_linux.calls import Credentials, unacknowledged
-from smbport_linux.clone import LinuxClone, why_no_clone
+from smbport_linux.clone import new_clone, why_no_clone
 from smbport_linux.compression import LinuxCompression
 from smbport_linux.identity import LinuxIdentity, find_own_credentials, why_no_identity
 from smbport_linux.interfaces import find_interfaces
-from smbport_linux.range_locks import LinuxRangeLocks, why_no_range_locks
+from smbport_linux.range_locks import new_range_locks, why_no_range_locks
 from smbport_linux.ready import LinuxReadySet
-from smbport_linux.sparse import LinuxSparse, why_no_sparse
+from smbport_linux.sparse import new_sparse, why_no_sparse
 from smbport_linux.volume import LinuxVolume, find_linux_features
 from smbport_linux.watch import LinuxWatch, why_no_watch
-from smbport_linux.zerocopy import LinuxZeroCopy
 
 __all__ = ["LinuxPlatform", "probe"]
 
@@ -72,16 +73,16 @@ def probe() -> LinuxPlatform:
     platform = LinuxPlatform(
         own=own,
         sockets=PosixSockets(find_interfaces, unacknowledged, LinuxReadySet),
-        zero_copy=LinuxZeroCopy(),
+        zero_copy=PosixZeroCopy(MSG_MORE),
         acl=None if reasons["acl"] else LinuxAccessControl(),
         attributes=LinuxAttributes(),
-        streams=AttributeStreams(StreamValues()),
+        streams=AttributeStreams(new_stream_values()),
         watch=None if reasons["watch"] else LinuxWatch(),
         identity=None if reasons["identity"] else LinuxIdentity(own),
-        clone=None if reasons["clone"] else LinuxClone(),
-        sparse=None if reasons["sparse"] else LinuxSparse(),
+        clone=None if reasons["clone"] else new_clone(),
+        sparse=None if reasons["sparse"] else new_sparse(),
         compression=LinuxCompression(),
-        range_locks=None if reasons["range_locks"] else LinuxRangeLocks(),
+        range_locks=None if reasons["range_locks"] else new_range_locks(),
         absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )
     platform.snapshots = PosixSnapshots(platform.new_volume, new_walker)

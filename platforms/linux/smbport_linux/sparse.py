@@ -3,36 +3,17 @@
 import os
 from typing import Final
 
-from smbport.platform import File
-from smbport.posix.data import descriptor, find_data_ranges
-from smbport.posix.files import check_wait
+from smbport.posix.data import PosixSparse
 from smbport_linux.calls import punch_hole, zero_range
 
-__all__ = ["HOLE_FILE_SYSTEMS", "LinuxSparse", "why_no_sparse"]
+__all__ = ["HOLE_FILE_SYSTEMS", "new_sparse", "why_no_sparse"]
 
 HOLE_FILE_SYSTEMS: Final = frozenset(("bcachefs", "btrfs", "ext3", "ext4", "f2fs", "gfs2", "ocfs2", "tmpfs", "xfs"))
 
 
-class LinuxSparse:
+def new_sparse() -> PosixSparse:
     """The power `sparse`."""
-
-    __slots__ = ()
-
-    def punch(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
-        check_wait(wait)
-        if length:
-            punch_hole(descriptor(file), offset, length)
-
-    def zero(self, file: File, offset: int, length: int, *, wait: bool = False) -> None:
-        check_wait(wait)
-        if length:
-            zero_range(descriptor(file), offset, length)
-
-    def data_ranges(
-        self, file: File, offset: int, length: int, *, limit: int, wait: bool = False
-    ) -> list[tuple[int, int]]:
-        check_wait(wait)
-        return find_data_ranges(descriptor(file), offset, length, limit)
+    return PosixSparse(punch_hole, zero_range)
 
 
 def why_no_sparse() -> str | None:

@@ -15,7 +15,6 @@ from smbport_linux.calls import (
     STATX_WANTED,
     AttributeLister,
     MarkReader,
-    StatxBuffer,
     failure,
     has_getxattrat,
     has_listxattrat,
@@ -28,50 +27,56 @@ __all__ = [
 ]  # fmt: skip
 
 unpack: Final = STATX_FIELDS.unpack_from
-makedev: Final = os.makedev
 new_tuple: Final = tuple.__new__  # half the price of calling FileKey, and this is done for each entry of a listing
 
 
-def read_state(directory: int, name: bytes, flags: int, buffer: StatxBuffer, compressed: int) -> Stat:
-    """The state of a directory entry, without marks, by way of a buffer that no other thread uses.
+def read_states(directory: int, names: Sequence[bytes], flags: int, compressed: int) -> list[Stat | None]:
+    """The states of directory entries, without marks; None for what cannot be had, the last reason being in errno.
 
-    `compressed` is STATX_ATTR_COMPRESSED where that is true; ext4 says it of files that it does not compress.
+    `compressed` is STATX_ATTR_COMPRESSED where that is true; ext4 says it of files that it does not compress.  This is
+    the hot path of every listing: one loop, nothing called that can be done here.
     """
-    if statx(directory, name, flags, STATX_WANTED, buffer):
-        raise failure()
-    (
-        mask, attributes, links, uid, gid, mode, inode, size, blocks,
-        access_s, access_ns, birth_s, birth_ns, change_s, change_ns, write_s, write_ns, major, minor,
-    ) = unpack(buffer)  # fmt: skip
-    access_ns += access_s * 1_000_000_000
-    change_ns += change_s * 1_000_000_000
-    write_ns += write_s * 1_000_000_000
-    if mask & STATX_BTIME:
-        birth_ns += birth_s * 1_000_000_000
-    else:
-        birth_ns = min(access_ns, change_ns, write_ns)
-    return Stat(
-        new_tuple(FileKey, (makedev(major, minor), inode)), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512,
-        links, mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
-        attributes & compressed != 0,
-    )  # fmt: skip
+    buffer = new_statx_buffer()
+    found: list[Stat | None] = []
+    device, numbers = 0, (0, 0)
+    for name in names:
+        if statx(directory, name, flags, STATX_WANTED, buffer):
+            found.append(None)
+            continue
+        (
+            mask, attributes, links, uid, gid, mode, inode, size, blocks,
+            access_s, access_ns, birth_s, birth_ns, change_s, change_ns, write_s, write_ns, major, minor,
+        ) = unpack(buffer)  # fmt: skip
+        access_ns += access_s * 1_000_000_000
+        change_ns += change_s * 1_000_000_000
+        write_ns += write_s * 1_000_000_000
+        if mask & STATX_BTIME:
+            birth_ns += birth_s * 1_000_000_000
+        else:
+            birth_ns = min(access_ns, change_ns, write_ns)
+        if numbers != (major, minor):
+            device, numbers = os.makedev(major, minor), (major, minor)
+        found.append(
+            Stat(
+                new_tuple(FileKey, (device, inode)), KINDS.get(mode & 0o170000, Kind.OTHER), size, blocks * 512,
+                links, mode & 0o7777, uid, gid, access_ns, write_ns, change_ns, birth_ns, None,
+                attributes & compressed != 0,
+            )
+        )  # fmt: skip
+    return found
 
 
 def read_open_state(fd: int, compressed: int = 0) -> Stat:
     """The state of what is open, without marks."""
-    return read_state(fd, b"", AT_EMPTY_PATH, new_statx_buffer(), compressed)
+    (found,) = read_states(fd, (b"",), AT_EMPTY_PATH, compressed)
+    if found is None:
+        raise failure()
+    return found
 
 
 def read_entry_states(directory: int, names: Sequence[bytes], compressed: int = 0) -> list[Stat | None]:
     """The states of directory entries, without marks and not following links; None for what cannot be had."""
-    buffer = new_statx_buffer()
-    found: list[Stat | None] = []
-    for name in names:
-        try:
-            found.append(read_state(directory, name, AT_SYMLINK_NOFOLLOW, buffer, compressed))
-        except OSError:
-            found.append(None)
-    return found
+    return read_states(directory, names, AT_SYMLINK_NOFOLLOW, compressed)
 
 
 def tells_birth(fd: int) -> bool:

@@ -10,9 +10,10 @@ from stat import S_IMODE, S_ISDIR, S_ISREG, S_ISVTX
 from threading import Lock
 from typing import Final
 
-from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Space, Stat, Volume
-from smbport.posix.dosattrib import ATTRIBUTE_NAME, Marks, pack_marks
+from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Space, Stat, Volume, Witness
+from smbport.posix.dosattrib import ATTRIBUTE_NAME, pack_marks
 from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.gate import ChangeGate
 from smbport.posix.marks import MARKED_KINDS, MarkCache, Unchanged, add_marks
 from smbport.posix.orphans import Sweeper
 from smbport.posix.sidestore import SideStore
@@ -25,7 +26,7 @@ from smbport_linux.compression import COMPRESSING_FILE_SYSTEMS
 from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
 from smbport_linux.handles import find_handles
 from smbport_linux.identity import Rights
-from smbport_linux.inline import INLINE_WRITE, LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS, ChangeGate
+from smbport_linux.inline import INLINE_WRITE, LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS
 from smbport_linux.mounts import find_file_system
 from smbport_linux.sparse import HOLE_FILE_SYSTEMS
 from smbport_linux.stats import read_entry_marks, read_entry_states, read_marks, read_open_state, tells_birth
@@ -83,7 +84,7 @@ class LinuxVolume(PosixVolume):
     # also if its permissions do not let him read user attributes.
 
     def state(self, fd: int, *, path_only: bool) -> Stat:
-        stat = read_open_state(fd, self._compressed)
+        stat = self.stat_unmarked(fd)
         if self.features.stores_marks and stat.kind in MARKED_KINDS:
             marks = self._marks.find(stat)
             if marks is None:
@@ -91,6 +92,9 @@ class LinuxVolume(PosixVolume):
                 self._marks.keep(stat, marks)
             add_marks(stat, marks)
         return stat
+
+    def stat_unmarked(self, fd: int) -> Stat:
+        return read_open_state(fd, self._compressed)
 
     def adopt(self, fd: int) -> File:
         return self._new_file(fd, os.fstat(fd))
@@ -126,10 +130,7 @@ class LinuxVolume(PosixVolume):
             raise error(EAGAIN)
         try:
             stored = read_marks(target)
-            marks = Marks(
-                stored.dos_attributes if dos_attributes is None else dos_attributes,
-                stored.birth_ns if birth_ns is None else birth_ns,
-            )
+            marks = stored.changed(dos_attributes, birth_ns)
             if marks != stored:
                 with self.rights:
                     os.setxattr(target, ATTRIBUTE_NAME, pack_marks(marks))
@@ -138,11 +139,11 @@ class LinuxVolume(PosixVolume):
 
     # Looking and opening
 
-    def stat(self, path: str, *, follow: bool = True, wait: bool = False) -> Stat:
+    def stat(self, path: str, *, follow: bool = True, marks: bool = True, wait: bool = False) -> Stat:
         with self.rights:
             fd = self._open(check_path(path), PATH_ONLY, follow=follow, wait=wait)
         try:
-            return self.state(fd, path_only=True)
+            return self.state(fd, path_only=True) if marks else self.stat_unmarked(fd)
         finally:
             os.close(fd)
 
@@ -207,32 +208,30 @@ class LinuxVolume(PosixVolume):
 
     # Changing names
 
-    def create(self, path: str, access: int, mode: int, *, wait: bool = False) -> File:
+    def create(self, path: str, access: int, mode: int, *, witness: Witness | None = None, wait: bool = False) -> File:
         if not path:
             raise error(EEXIST)
         encoded = check_path(path)
         entered_ns = 0 if wait else self.gate.enter()
         with self.rights:
-            if wait:
-                fd = self.walker.open(encoded, CREATE_FLAGS[access], mode)
-            else:
-                fd = self._create_cached(encoded, CREATE_FLAGS[access], mode)
-            self._complete_mode(fd, encoded, mode)
+            # Without waiting, if its directory is found so: where the name goes, a file system mostly knows, too.
+            parent, name = self._parent(encoded, wait=wait)
+            try:
+                self.show_before(witness, parent)
+                fd = os.open(name, CREATE_FLAGS[access] | os.O_NOFOLLOW, mode, dir_fd=parent)
+                self.show_after(witness, parent)
+                self._complete_mode(fd, parent, mode)
+            finally:
+                self._leave(parent, encoded, wait=wait)
         if not wait:
             self.gate.leave(entered_ns, 0)
         return self._new_file(fd, os.fstat(fd))
 
-    def _create_cached(self, path: bytes, flags: int, mode: int) -> int:
-        """In a directory that is found without waiting.  Where the name goes, a file system mostly knows, too."""
-        parent, name = self._parent(path, wait=False)
-        try:
-            return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=parent)
-        finally:
-            os.close(parent)
-
-    def remove(self, path: str, key: FileKey, *, directory: bool = False, wait: bool = False) -> None:
+    def remove(
+        self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
+    ) -> None:
         if wait:
-            super().remove(path, key, directory=directory, wait=True)
+            super().remove(path, key, directory=directory, witness=witness, wait=True)
             return
         encoded = check_path(path)
         entered_ns = self.gate.enter()
@@ -244,12 +243,14 @@ class LinuxVolume(PosixVolume):
                 large = found.st_blocks * 512 > INLINE_WRITE or self.side.exists
                 if large or directory or (found.st_dev, found.st_ino) != key or not S_ISREG(found.st_mode):
                     raise error(EAGAIN)
+                self.show_before(witness, parent)
                 os.unlink(name, dir_fd=parent)
+                self.show_after(witness, parent)
             finally:
-                os.close(parent)
+                self._leave(parent, encoded, wait=False)
         self.gate.leave(entered_ns, 0)
 
-    def make_directory(self, path: str, mode: int, *, wait: bool = False) -> Directory:
+    def make_directory(self, path: str, mode: int, *, witness: Witness | None = None, wait: bool = False) -> Directory:
         check_wait(wait)
         if not path:
             raise error(EEXIST)
@@ -257,25 +258,23 @@ class LinuxVolume(PosixVolume):
         with self.rights:
             parent, name = self.walker.parent(encoded)
             try:
+                self.show_before(witness, parent)
                 os.mkdir(name, mode, dir_fd=parent)
+                self.show_after(witness, parent)
                 fd = os.open(name, PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+                self._complete_mode(fd, parent, mode)
             finally:
                 os.close(parent)
-            self._complete_mode(fd, encoded, mode)
             fd, path_only = make_listable(fd)
         return self._new_directory(fd, path, os.fstat(fd), path_only=path_only)
 
-    def _complete_mode(self, fd: int, path: bytes, mode: int) -> None:
+    def _complete_mode(self, fd: int, directory: int, mode: int) -> None:
         """Give something new the bits that the umask has taken, unless it was not the umask but an inherited ACL."""
         if not mode & self.umask:
             return
         try:
-            parent, _ = self.walker.parent(path)
-            try:
-                if not has_default_acl(parent):
-                    os.chmod(f"/proc/self/fd/{fd}", S_IMODE(os.fstat(fd).st_mode) | mode)
-            finally:
-                os.close(parent)
+            if not has_default_acl(directory):
+                os.chmod(f"/proc/self/fd/{fd}", S_IMODE(os.fstat(fd).st_mode) | mode)
         except OSError:
             os.close(fd)
             raise
@@ -297,18 +296,25 @@ class LinuxVolume(PosixVolume):
             try:
                 if wait:
                     return may_change(parent) and may_pass_sticky(parent, name, self._uid)
-                if os.fstat(parent).st_mode & S_ISVTX:
+                if self._uid and os.fstat(parent).st_mode & S_ISVTX:
                     raise error(EAGAIN)  # then it depends on the entry, which may have to be looked up
                 return may_change(parent)
             finally:
-                os.close(parent)
+                self._leave(parent, encoded, wait=wait)
 
     def _parent(self, path: bytes, *, wait: bool) -> tuple[int, bytes]:
+        """The directory of a name, to be given to `_leave`, and the last part."""
         if wait:
             return self.walker.parent(path)
         if self._opener is None:
             raise error(EAGAIN)
+        if is_in_root(path):
+            return self.root.fd, path
         return self._opener.parent_cached(path)
+
+    def _leave(self, parent: int, path: bytes, *, wait: bool) -> None:
+        if wait or not is_in_root(path):
+            os.close(parent)
 
     # The volume as a whole
 
@@ -323,6 +329,11 @@ class LinuxVolume(PosixVolume):
         if self._handles is not None:
             self._handles.close()
         super().close()
+
+
+def is_in_root(path: bytes) -> bool:
+    """Whether the directory of the name is the root itself, which is open, and on the event loop's thread stays so."""
+    return b"/" not in path and path != b"."
 
 
 def make_listable(fd: int) -> tuple[int, bool]:

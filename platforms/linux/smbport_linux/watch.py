@@ -10,43 +10,12 @@ from errno import ENOTSUP
 from functools import partial
 
 from smbport.platform import Directory
-from smbport.posix.inotify import InotifyMasks, InotifyWatcher
+from smbport.posix.attributes import reach
+from smbport.posix.inotify import InotifyWatcher
 from smbport.posix.walk import error
-from smbport_linux.attributes import reach
-from smbport_linux.calls import (
-    IN_ATTRIB,
-    IN_CREATE,
-    IN_DELETE,
-    IN_EXCL_UNLINK,
-    IN_IGNORED,
-    IN_ISDIR,
-    IN_MODIFY,
-    IN_MOVE_SELF,
-    IN_MOVED_FROM,
-    IN_MOVED_TO,
-    IN_ONLYDIR,
-    IN_Q_OVERFLOW,
-    file_system_type,
-    inotify_add_watch,
-    inotify_init,
-    inotify_remove_watch,
-)
+from smbport_linux.calls import LINUX_MASKS, file_system_type, inotify_add_watch, inotify_init, inotify_remove_watch
 
-__all__ = ["LINUX_MASKS", "LinuxWatch", "why_no_watch"]
-
-LINUX_MASKS = InotifyMasks(
-    modify=IN_MODIFY,
-    attrib=IN_ATTRIB,
-    moved_from=IN_MOVED_FROM,
-    moved_to=IN_MOVED_TO,
-    create=IN_CREATE,
-    delete=IN_DELETE,
-    move_self=IN_MOVE_SELF,
-    ignored=IN_IGNORED,
-    overflow=IN_Q_OVERFLOW,
-    is_directory=IN_ISDIR,
-    options=IN_ONLYDIR | IN_EXCL_UNLINK,
-)
+__all__ = ["LinuxWatch", "why_no_watch"]
 
 
 class LinuxWatch:
@@ -60,7 +29,7 @@ class LinuxWatch:
 
 
 def add(fd: int, directory: Directory, mask: int) -> int:
-    target = reach(directory)[1]
+    target, _ = reach(directory, wait=True).where()
     path = b"/proc/self/fd/%d" % target if isinstance(target, int) else os.fsencode(target)
     if file_system_type(path) is None:
         raise error(ENOTSUP)  # nobody but this machine changes those that are known

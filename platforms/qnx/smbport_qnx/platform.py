@@ -9,10 +9,11 @@ from smbport.posix.port import PosixPlatform, keep_beside
 from smbport.posix.sockets import PosixSockets
 from smbport.posix.volume import PosixVolume, find_features
 from smbport.posix.walk import Root
+from smbport.posix.zerocopy import PosixZeroCopy
 from smbport_qnx.calls import Calls
 from smbport_qnx.interfaces import find_interfaces
 from smbport_qnx.watch import QnxWatch, why_no_watch
-from smbport_qnx.zerocopy import QnxZeroCopy, why_no_zero_copy
+from smbport_qnx.zerocopy import why_no_zero_copy
 
 __all__ = ["ABSENT", "QnxPlatform", "probe"]
 
@@ -60,7 +61,7 @@ def probe(calls: Calls) -> QnxPlatform:
     platform = QnxPlatform(
         calls=calls,
         sockets=PosixSockets(partial(find_interfaces, calls)),
-        zero_copy=None if reasons["zero_copy"] else QnxZeroCopy(),
+        zero_copy=None if reasons["zero_copy"] else PosixZeroCopy(),
         watch=None if reasons["watch"] else QnxWatch(calls),
         absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )

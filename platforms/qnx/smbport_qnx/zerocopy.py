@@ -1,39 +1,15 @@
-"""Sending file data by sendfile(), should a QNX have it: none that is documented does."""
+"""Whether sendfile() can be used, should a QNX have it: none that is documented does."""
 
 import os
 import socket
 from tempfile import TemporaryFile
 from typing import Final
 
-from smbport.platform import File
+__all__ = ["why_no_zero_copy"]
 
-__all__ = ["QnxZeroCopy", "why_no_zero_copy"]
-
-MAX_SENDFILE: Final = 0x40000000  # guessed: below what any system takes at most
 TEST_DATA: Final = bytes(range(251)) * 1045  # 256 KiB, in which no two places look alike to a wrong offset
 TEST_OFFSET: Final = 4097
 PATIENCE_S: Final = 10.0  # guessed; over loopback it takes no time
-
-
-class QnxZeroCopy:
-    """The power `zero_copy`."""
-
-    __slots__ = ()
-    needs_cached = True
-    min_length = 262144  # as on Linux; not measured
-
-    def send(self, sock: socket.socket, head: bytes | memoryview, file: File, offset: int, length: int) -> int:
-        taken = 0
-        if head:
-            taken = sock.send(head)
-            if taken < len(head):
-                return taken
-        try:
-            return taken + os.sendfile(sock.fileno(), file.fileno(), offset, min(length, MAX_SENDFILE))
-        except BlockingIOError:
-            if not taken:
-                raise
-            return taken
 
 
 def why_no_zero_copy() -> str:

@@ -69,8 +69,13 @@ class Contexts:
         )
 
 
+_NOTHING: Final = Contexts()  # of a request without contexts, as most are; nobody changes what was not asked
+
+
 def parse_contexts(contexts: Sequence[tuple[bytes, memoryview]]) -> Contexts:
     """Raises BadStructure for data that does not fit its tag, StatusError for what cannot be had."""
+    if not contexts:
+        return _NOTHING
     asked = Contexts()
     for tag, data in contexts:
         take = _KINDS.get(tag)

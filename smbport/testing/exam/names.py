@@ -5,8 +5,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from smbport.platform import ACCESS_READ, FileKey, Platform
-from smbport.testing.exam.bench import Bench, check_refused, demanding, open_bench, require, run_together
+from smbport.platform import ACCESS_READ, FileKey, Platform, Stat
+from smbport.testing.exam.bench import BOTH, Bench, check_refused, demanding, open_bench, require, run_together
 
 __all__ = ["check_names", "check_removing", "check_renaming"]
 
@@ -36,6 +36,7 @@ def check_names(platform: Platform, path: str) -> str:
             _check_round_trip(bench, name)
         _check_long_names(bench)
         _check_case(bench)
+        _check_witnesses(bench)
     return f"refused names: {', '.join(map(repr, refused))}" if refused else ""
 
 
@@ -63,6 +64,50 @@ def _check_case(bench: Bench) -> None:
         require(bench.names() == ["Case", "cASE"], "with Features.case_sensitive, both names can be there")
     else:
         require(bench.exists("cASE"), "without Features.case_sensitive, a file is found whatever the case")
+
+
+class _Witness:
+    """Sees a directory before and after a change, or objects to it."""
+
+    def __init__(self, *, objects: bool = False) -> None:
+        self.objects = objects
+        self.seen: list[Stat] = []
+
+    def before(self, directory: Stat) -> None:
+        self.seen = [directory]
+        if self.objects:
+            raise FileExistsError(errno.EEXIST, "the witness objects")
+
+    def after(self, directory: Stat) -> None:
+        self.seen.append(directory)
+
+
+def _check_witnesses(bench: Bench) -> None:
+    bench.make_directory("seen")
+    for is_directory in (False, True):
+        for change in (_make_seen, _remove_seen):
+            demand = "what a witness objects to is not done"
+            existed = bench.exists("seen/name")
+            check_refused(demand, TAKEN, change, bench, _Witness(objects=True), is_directory)
+            require(bench.exists("seen/name") == existed, demand)
+            states = [bench.volume.stat(bench.at("seen"), marks=False)]
+            witness = _Witness()
+            change(bench, witness, is_directory)
+            states.append(bench.volume.stat(bench.at("seen"), marks=False))
+            require(witness.seen == states, "a witness sees the directory as it is before and after the change")
+
+
+def _make_seen(bench: Bench, witness: _Witness, is_directory: bool) -> None:
+    path = bench.at("seen/name")
+    if is_directory:
+        bench.volume.make_directory(path, 0o755, witness=witness).close()
+    else:
+        bench.volume.create(path, BOTH, 0o644, witness=witness).close()
+
+
+def _remove_seen(bench: Bench, witness: _Witness, is_directory: bool) -> None:
+    path = bench.at("seen/name")
+    bench.volume.remove(path, bench.volume.stat(path).key, directory=is_directory, witness=witness)
 
 
 def check_renaming(platform: Platform, path: str) -> str:

@@ -248,6 +248,9 @@ def _check_marks(bench: Bench, node: Node) -> None:
     require((stat.dos_attributes, stat.birth_ns) == (0x01, OTHER_NS), "set_marks keeps what is None")
     name = "marked-directory" if stat.kind == Kind.DIRECTORY else "marked"
     require(bench.stat(name) == stat, "stat by name gives the marks as well")
+    unmarked = bench.volume.stat(bench.at(name), marks=False)
+    unmarked.dos_attributes, unmarked.birth_ns = stat.dos_attributes, stat.birth_ns
+    require(unmarked == stat, "stat without marks gives all else")
     directory = cast("Directory", bench.volume.open(bench.base, ACCESS_READ))
     require(stat in [entry.stat for entry in directory.entries(100)], "listing gives the marks as well")
     directory.close()

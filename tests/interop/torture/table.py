@@ -14,10 +14,11 @@ except those of `personalities.tsv`: a leaf, its suite, the personalities, how i
 import csv
 import fnmatch
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.interop.launchers import chosen
+from tests.interop.launchers import LAUNCHERS, chosen
 from tests.interop.launchers import differences as clients_differ
 
 __all__ = [
@@ -29,6 +30,7 @@ TABLE: Final = Path(__file__).with_name("leaves.tsv")
 DIFFERENCES: Final = Path(__file__).with_name("personalities.tsv")
 PAGE: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
 PLATFORMS: Final = ("linux", "memory")
+PERSONALITIES: Final = tuple(name for name in LAUNCHERS if name.endswith("-model"))
 
 # What some leaves must be told; {directory} is the served folder.
 OPTIONS: Final = (
@@ -119,18 +121,21 @@ def differences() -> list[Difference]:
 
 def cases() -> list[Case]:
     """Everything that is to be run on the platform that was asked for."""
-    platform = chosen()
-    if platform == "linux":
-        found = [Case(leaf, name, getattr(leaf, name), leaf.reason) for leaf in rows() for name in PLATFORMS]
-    else:
-        others = {(row.name, row.suite): row for row in differences() if platform in row.platforms.split(",")}
-        wanted = [leaf for leaf in rows() if leaf.linux != "-" and share_of(leaf.name) not in (CLONING, LOCAL_LOCKS)]
-        ends = [(leaf, others.get((leaf.name, leaf.suite))) for leaf in wanted]
-        found = [
-            Case(leaf, platform, other.ends, other.reason) if other else Case(leaf, platform, leaf.linux, leaf.reason)
-            for leaf, other in ends
-        ]
+    if chosen() != "linux":
+        return _cases_of(chosen())
+    found = [Case(leaf, name, getattr(leaf, name), leaf.reason) for leaf in rows() for name in PLATFORMS]
     return [case for case in found if case.expected != "-"]
+
+
+def _cases_of(personality: str) -> list[Case]:
+    """As on Linux, but for what the table of personalities says."""
+    others = {(row.name, row.suite): row for row in differences() if personality in row.platforms.split(",")}
+    wanted = [leaf for leaf in rows() if leaf.linux != "-" and share_of(leaf.name) not in (CLONING, LOCAL_LOCKS)]
+    ends = [(leaf, others.get((leaf.name, leaf.suite))) for leaf in wanted]
+    return [
+        Case(leaf, personality, other.ends, other.reason) if other else Case(leaf, personality, leaf.linux, leaf.reason)
+        for leaf, other in ends
+    ]
 
 
 def options(name: str, directory: Path) -> list[str]:
@@ -168,15 +173,40 @@ def page() -> str:
         out.append(f"| {name} | {suite} | {len(members)} | {_passes(members)} |")
     out += ["\n## What does not pass, and why\n", "| leaf | suite | smbd | reason |", "|---|---|---|---|"]
     out += [f"| {leaf.name} | {leaf.suite} | {leaf.samba} | {leaf.reason} |" for leaf in leaves if not _is_good(leaf)]
-    out += [
+    out += [*_personalities(), *_foreign_clients()]
+    return "\n".join(out) + "\n"
+
+
+def _personalities() -> Iterator[str]:
+    """What is expected of the leaves on other platforms."""
+    yield from (
+        "\n## On other platforms\n",
+        "The same leaves against the ports to other systems, as far as those can be had on Linux",
+        "(`SMBPORT_TEST_PLATFORM=qnx8-model pytest -m interop tests/interop/torture`).  Left out is what takes a",
+        "btrfs, or locks of local programs.  The rows are `tests/interop/torture/personalities.tsv`.\n",
+        "| platform | leaves | as on linux | otherwise |",
+        "|---|---|---|---|",
+    )
+    for name in PERSONALITIES:
+        expected = _cases_of(name)
+        others = sum(case.expected != case.leaf.linux for case in expected)
+        yield f"| {name} | {len(expected)} | {len(expected) - others} | {others} |"
+    yield from ("\n| leaf | suite | platforms | ends | reason |", "|---|---|---|---|---|")
+    for row in differences():
+        yield f"| {row.name} | {row.suite} | {row.platforms.replace(',', ', ')} | {row.ends} | {row.reason} |"
+
+
+def _foreign_clients() -> Iterator[str]:
+    """The other suites' table."""
+    yield from (
         "\n## Foreign clients on other platforms\n",
         "What passes on `--platform linux` and must fail elsewhere.  The rows are `tests/interop/personalities.tsv`; a",
         "test that passes all the same fails the build.  `linux-kernel` is the server in the kernel, ksmbd.\n",
         "| test | platforms | reason |",
         "|---|---|---|",
-    ]
-    out += [f"| `{row.test}` | {row.platforms.replace(',', ', ')} | {row.reason} |" for row in clients_differ()]
-    return "\n".join(out) + "\n"
+    )
+    for row in clients_differ():
+        yield f"| `{row.test}` | {row.platforms.replace(',', ', ')} | {row.reason} |"
 
 
 def _passes(leaves: list[Leaf]) -> str:

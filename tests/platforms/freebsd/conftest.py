@@ -1,11 +1,12 @@
 """FreeBSD 13, 14 and 15 as far as they can be had on Linux: the port over a stand-in for FreeBSD's C library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from smbport_freebsd.platform import FreeBSDPlatform, probe
+from smbport_freebsd.volume import FreeBSDVolume
 from tests.platforms.freebsd.standin import RELEASES, CannotBuild, Library, StandIn, build
 
 
@@ -50,3 +51,11 @@ def share(tmp_path: Path) -> Path:
     root = tmp_path / "share"
     root.mkdir(mode=0o755)
     return root
+
+
+@pytest.fixture
+def volume(newest: FreeBSDPlatform, share: Path) -> Iterator[FreeBSDVolume]:
+    opened = newest.open_volume(str(share))
+    assert isinstance(opened, FreeBSDVolume)
+    yield opened
+    opened.close()

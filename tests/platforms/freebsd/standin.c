@@ -546,6 +546,8 @@ int f_acl_set_fd(int fd, int type, const struct f_acl *acl) {
             return fail(F_EINVAL);
         if (!is_nfs4 && i && (entry[-1].ae_tag > entry->ae_tag || entry->ae_perm & ~7u))
             return fail(F_EINVAL); /* out of order */
+        if (is_nfs4 && acl->acl_cnt > (F_ACL_MAX_ENTRIES - 6) / 2)
+            return fail(F_ENOSPC);
         stored.entries[i].tag = entry->ae_tag;
         stored.entries[i].perm = entry->ae_perm;
         stored.entries[i].id = entry->ae_id;
@@ -729,8 +731,10 @@ static void drain(int queue) {
         struct f_stat now;
         if (notes[i].queue != queue || f_fstatat(notes[i].fd, "", &now, F_AT_EMPTY_PATH))
             continue;
-        if (now.st_nlink != notes[i].links)
+        if (now.st_nlink != notes[i].links) { /* which inotify calls a change of attributes, and kqueue does not */
+            notes[i].told &= ~F_NOTE_ATTRIB;
             notes[i].told |= now.st_nlink ? F_NOTE_LINK : F_NOTE_DELETE;
+        }
         notes[i].links = now.st_nlink;
     }
 }

@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
 RC_SCRIPT = PROJECT / "platforms/freebsd/rc.d/smbport"
 SHOWN_BY = {
-    "T1": ("test_abi.py",), "T2": ("test_port.py", "test_streams.py"), "T3": ("test_clients.py",),
+    "T1": ("test_abi.py",), "T3": ("test_clients.py",),
+    "T2": ("test_port.py", "test_names.py", "test_marks.py", "test_data.py", "test_streams.py"),
     "T4": ("test_without_linux.py", "test_capsicum.py"), "none": ("test_port.py",),
 }  # fmt: skip
 """What may be claimed -> the files of tests that show it.  T5 is not reached."""

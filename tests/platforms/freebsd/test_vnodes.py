@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -88,12 +89,30 @@ def test_a_name_that_was_removed_and_made_again(share: Path, watcher: Watcher, w
 
 
 def test_a_second_name_and_the_loss_of_it(share: Path, watcher: Watcher, watch):
+    """Which is no change of its attributes: a client that makes a link hears of the link only."""
     (share / "file").touch()
-    watch("")
+    number = watch("")
     os.link(share / "file", share / "second")
-    assert names(watcher.take()) == [(C.ADDED, "second")]
+    assert watcher.take() == [WatchEvent(number, C.ADDED, "second")]
     (share / "file").unlink()
     assert names(watcher.take()) == [(C.REMOVED, "file")]
+
+
+def test_several_threads_add(share: Path, watcher: Watcher, watch):
+    """While another one takes."""
+    folders = [f"folder-{number}" for number in range(20)]
+    for name in folders:
+        (share / name).mkdir()
+        for number in range(20):
+            (share / name / f"{number}").touch()
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(watch, name) for name in folders for _ in range(4)]
+        while not all(each.done() for each in found):
+            (share / folders[0] / "0").touch()
+            watcher.take()
+    numbers = [each.result() for each in found]
+    assert numbers == [number for number in numbers[::4] for _ in range(4)]
+    assert len(set(numbers)) == 20
 
 
 def test_what_comes_from_elsewhere(share: Path, watcher: Watcher, watch):

@@ -11,7 +11,7 @@ import pytest
 from smbport.platform import ACCESS_NONE, ACCESS_READ, Entry
 from smbport.testing.memory import MemoryPlatform
 from smbport_linux import stats
-from smbport_linux.attributes import LinuxAttributes, StreamValues
+from smbport_linux.attributes import LinuxAttributes, new_stream_values
 from smbport_linux.volume import LinuxVolume
 
 attributes = LinuxAttributes()
@@ -174,7 +174,7 @@ def test_all_wait_where_changes_do_and_take_their_own_handles_only(volume: Linux
 
 
 def test_where_streams_are_kept(volume: LinuxVolume, share: Path):
-    values = StreamValues()
+    values = new_stream_values()
     with closing(volume.create("file", 3, 0o600, wait=True)) as file:
         os.setxattr(share / "file", "user.other", b"x")
         assert values.names(file) == []

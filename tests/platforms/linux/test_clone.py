@@ -8,7 +8,7 @@ import pytest
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE
 from smbport_linux import clone
-from smbport_linux.clone import LinuxClone, why_no_clone
+from smbport_linux.clone import new_clone, why_no_clone
 
 BOTH = ACCESS_READ | ACCESS_WRITE
 
@@ -26,7 +26,7 @@ def files(platform, tmp_path):
 
 def test_copying(files):
     source, target = files
-    power = LinuxClone()
+    power = new_clone()
     with pytest.raises(BlockingIOError):
         power.copy(source, 0, target, 0, 10)
     assert power.copy(source, 2, target, 5, 100, wait=True) == 8
@@ -44,7 +44,7 @@ def test_two_files_that_the_kernel_does_not_copy_between(files, monkeypatch, cod
 
     monkeypatch.setattr(os, "copy_file_range", refuse)
     with pytest.raises(OSError, match=os.strerror(errno.EXDEV)):
-        LinuxClone().copy(*files[:1], 0, files[1], 0, 10, wait=True)
+        new_clone().copy(*files[:1], 0, files[1], 0, 10, wait=True)
     assert why_no_clone() == f"This kernel refuses copy_file_range: {os.strerror(code)}."
 
 
@@ -58,7 +58,7 @@ def test_sharing_blocks(files, monkeypatch):
     asked = []
     monkeypatch.setattr(fcntl, "ioctl", lambda *args: asked.append(args))
     source, target = files
-    power = LinuxClone()
+    power = new_clone()
     with pytest.raises(BlockingIOError):
         power.reflink(source, 0, target, 0, 4096)
     power.reflink(source, 0, target, 0, 0, wait=True)
@@ -79,13 +79,13 @@ def test_why_blocks_are_not_shared(files, monkeypatch, code, expected):
 
     monkeypatch.setattr(clone, "clone_range", refuse)
     with pytest.raises(OSError, match=os.strerror(expected)):
-        LinuxClone().reflink(*files[:1], 0, files[1], 0, 4096, wait=True)
+        new_clone().reflink(*files[:1], 0, files[1], 0, 4096, wait=True)
 
 
 def test_a_handle_without_access_is_no_source(platform, tmp_path, files):
     volume = platform.open_volume(str(tmp_path))
     handle = volume.open("source", ACCESS_NONE, wait=True)
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        LinuxClone().copy(handle, 0, files[1], 0, 1, wait=True)
+        new_clone().copy(handle, 0, files[1], 0, 1, wait=True)
     handle.close()
     volume.close()

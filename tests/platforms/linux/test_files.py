@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, FileKey
+from smbport.posix import gate
 from smbport_linux import files, inline
 from smbport_linux.files import READS_WAIT
 from smbport_linux.inline import INLINE_WRITE
@@ -32,7 +33,7 @@ def waits(function, *args, **keywords) -> None:
 def local(volume: LinuxVolume, monkeypatch) -> None:
     if not volume.features.inline_io:
         pytest.skip(f"nothing is done inline on {volume.features.file_system}")
-    monkeypatch.setattr(inline, "SLOW_NS", 1 << 62)  # a busy disk is no reason for a test to fail
+    monkeypatch.setattr(gate, "SLOW_NS", 1 << 62)  # a busy disk is no reason for a test to fail
 
 
 def drop_cache(path: Path) -> None:
@@ -137,14 +138,14 @@ def test_a_handle_for_writing_only_cannot_tell_what_is_cached(volume: LinuxVolum
 
 def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolume, share: Path, monkeypatch):
     now_ns, waits_of_thread = 10**9, 0
-    monkeypatch.setattr(inline, "SLOW_NS", 1000)
-    monkeypatch.setattr(inline, "monotonic_ns", lambda: now_ns)
-    monkeypatch.setattr(inline, "count_waits", lambda: waits_of_thread)
+    monkeypatch.setattr(gate, "SLOW_NS", 1000)
+    monkeypatch.setattr(gate, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(gate, "count_waits", lambda: waits_of_thread)
     real = os.pwrite
 
     def slow_write(*args):
         nonlocal now_ns, waits_of_thread
-        now_ns += inline.SLOW_NS + 10  # more than the bytes may take
+        now_ns += gate.SLOW_NS + 10  # more than the bytes may take
         waits_of_thread += 1
         return real(*args)
 
@@ -161,24 +162,8 @@ def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolum
             waits(node.set_marks, 1, None)
         waits(file.write_at, 0, b"x")
         assert file.read_at(0, 4) == b"slow"
-        now_ns += inline.PAUSE_NS
+        now_ns += gate.PAUSE_NS
         assert file.write_at(0, b"fast") == 4
-
-
-def test_to_lose_the_core_is_not_to_wait_for_the_disk(volume: LinuxVolume, monkeypatch):
-    now_ns = 10**9
-    monkeypatch.setattr(inline, "monotonic_ns", lambda: now_ns)
-    monkeypatch.setattr(inline, "count_waits", lambda: 7)
-    entered_ns = volume.gate.enter()
-    now_ns += 100 * inline.SLOW_NS
-    volume.gate.leave(entered_ns, 0)
-    assert volume.gate.enter() == now_ns
-
-
-def test_waits_of_the_thread_are_counted():
-    before = inline.count_waits()
-    subprocess.run(["true"], check=True)  # waits for its end
-    assert inline.count_waits() > before
 
 
 def test_changes_are_made_inline(volume: LinuxVolume, share: Path):
@@ -229,8 +214,8 @@ def test_names_change_in_a_thread_where_it_may_take_long(volume: LinuxVolume, sh
     (share / "link").symlink_to("large")
     for path in ("large", "dir", "link"):
         waits(volume.remove, path, volume.stat(path, follow=False).key)
-    monkeypatch.setattr(inline, "SLOW_NS", 0)
-    monkeypatch.setattr(inline, "count_waits", lambda: -1)
+    monkeypatch.setattr(gate, "SLOW_NS", 0)
+    monkeypatch.setattr(gate, "count_waits", lambda: -1)
     volume.gate.leave(0, 0)  # a change took long
     waits(volume.create, "new", 3, 0o600)
     waits(volume.remove, "large", volume.stat("large").key)

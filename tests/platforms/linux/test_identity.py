@@ -1,9 +1,7 @@
 """smbport_linux.identity, and volumes that act as an account.  All of it takes root."""
 
 import errno
-import grp
 import os
-import pwd
 import subprocess
 import sys
 import threading
@@ -126,25 +124,6 @@ def test_more_groups_than_the_kernel_takes(power: LinuxIdentity):
     ):
         pytest.fail("became the account")
     assert kernel_ids() == before
-
-
-def test_finding_accounts(power: LinuxIdentity):
-    entry = pwd.getpwuid(1)
-    found = power.find_account(entry.pw_name, wait=True)
-    assert found is not None
-    assert (found.name, found.uid, found.gid) == (entry.pw_name, entry.pw_uid, entry.pw_gid)
-    assert set(found.groups) == set(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    for name in ("no such account", "root\0", "\ud800", ""):
-        assert power.find_account(name, wait=True) is None
-        assert power.find_group(name, wait=True) is None
-    assert power.find_group(grp.getgrgid(1).gr_name, wait=True) == 1
-    users, groups = power.names(wait=True)
-    assert (users[0], groups[0]) == (pwd.getpwuid(0).pw_name, grp.getgrgid(0).gr_name)
-    with pytest.raises(BlockingIOError):
-        power.names()
-    for function in (power.find_account, power.find_group):
-        with pytest.raises(BlockingIOError):
-            function("root")
 
 
 def test_what_the_user_makes_is_his(view, share: Path, user: Account):

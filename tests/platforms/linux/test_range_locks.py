@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
-from smbport_linux.range_locks import LinuxRangeLocks, why_no_range_locks
+from smbport_linux.range_locks import new_range_locks, why_no_range_locks
 
 TRY = """
 import fcntl, sys
@@ -42,7 +42,7 @@ def is_free(tmp_path):
 
 
 def test_a_local_program_sees_them(volume, is_free):
-    power, file = LinuxRangeLocks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
+    power, file = new_range_locks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
     assert power.lock(file, 10, 10, exclusive=True, wait=True)
     assert power.lock(file, 30, 10, exclusive=False, wait=True)
     assert not is_free(19, 1)
@@ -57,7 +57,7 @@ def test_a_local_program_sees_them(volume, is_free):
 
 
 def test_and_they_see_those_of_a_local_program(volume, tmp_path):
-    power, file = LinuxRangeLocks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
+    power, file = new_range_locks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
     with (tmp_path / "f").open("r+b") as local:
         flock = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 5, 5, 0)
         fcntl.fcntl(local, fcntl.F_OFD_SETLK, flock)
@@ -68,7 +68,7 @@ def test_and_they_see_those_of_a_local_program(volume, tmp_path):
 
 
 def test_as_far_as_the_access_of_a_handle_allows(volume, is_free):
-    power = LinuxRangeLocks()
+    power = new_range_locks()
     reader, writer = (volume.open("f", access, wait=True) for access in (ACCESS_READ, ACCESS_WRITE))
     assert power.lock(reader, 0, 1, exclusive=True, wait=True)
     assert not is_free(0, 1)
@@ -80,7 +80,7 @@ def test_as_far_as_the_access_of_a_handle_allows(volume, is_free):
 
 
 def test_ranges_that_only_smb_can_name(volume, is_free):
-    power, file = LinuxRangeLocks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
+    power, file = new_range_locks(), volume.open("f", ACCESS_READ | ACCESS_WRITE, wait=True)
     for offset, length in ((1 << 63, 1), ((1 << 64) - 1, 1), (7, 0)):
         assert power.lock(file, offset, length, exclusive=True, wait=True)
         power.unlock(file, offset, length, wait=True)
@@ -101,7 +101,7 @@ def test_other_errors_are_told(volume, monkeypatch):
 
     monkeypatch.setattr(fcntl, "fcntl", fail)
     with pytest.raises(OSError, match="no locks available"):
-        LinuxRangeLocks().lock(file, 0, 1, exclusive=True, wait=True)
+        new_range_locks().lock(file, 0, 1, exclusive=True, wait=True)
     assert why_no_range_locks() == "This kernel refuses locks of open file descriptions: no locks available."
     file.close()
 

@@ -7,7 +7,7 @@ import pytest
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
 from smbport_linux import sparse
-from smbport_linux.sparse import LinuxSparse, why_no_sparse
+from smbport_linux.sparse import new_sparse, why_no_sparse
 
 PAGE = 4096
 
@@ -23,7 +23,7 @@ def file(platform, tmp_path):
 
 
 def test_holes(file):
-    power = LinuxSparse()
+    power = new_sparse()
     for call in (power.punch, power.zero):
         with pytest.raises(BlockingIOError):
             call(file, 0, 1)
@@ -44,7 +44,7 @@ def test_holes(file):
 
 def test_zeroes_that_keep_their_room(file):
     before = file.stat().allocated
-    LinuxSparse().zero(file, 10, 6 * PAGE, wait=True)
+    new_sparse().zero(file, 10, 6 * PAGE, wait=True)
     assert file.read_at(0, 8 * PAGE, wait=True) == b"x" * 10 + bytes(6 * PAGE) + b"x" * (2 * PAGE - 10)
     assert file.stat().allocated >= before
 
@@ -55,7 +55,7 @@ def test_other_errors_are_told(file, monkeypatch):
 
     monkeypatch.setattr(os, "lseek", fail)
     with pytest.raises(OSError, match="broken"):
-        LinuxSparse().data_ranges(file, 0, 1, limit=1, wait=True)
+        new_sparse().data_ranges(file, 0, 1, limit=1, wait=True)
 
 
 def test_probing(monkeypatch):

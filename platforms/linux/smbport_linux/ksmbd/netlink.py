@@ -1,17 +1,18 @@
 """Generic netlink: finding a family, sending a message, receiving one.  Linux, include/uapi/linux/{gen,}netlink.h
 
-Messages here have one attribute each, as ksmbd's do.  A channel is a plain socket that trio waits for.
+Messages here have one attribute each, as ksmbd's do.  A channel is a plain socket that trio waits for, or, for a
+moment, the thread itself.
 """
 
 import errno
 import os
 import socket
-from collections.abc import Iterator
-from typing import ClassVar, Final, NamedTuple
+from struct import Struct
+from typing import Final, NamedTuple
 
 import trio
 
-from smbport.wire.record import U8, U16, U32, BadStructure, Pad2, Record, record
+from smbport.wire.record import BadStructure
 
 __all__ = [
     "NLMSG_ERROR", "Channel", "Family", "Message", "find_family", "open_socket", "pack_message", "parse_messages",
@@ -33,34 +34,13 @@ MAX_DATAGRAM: Final = 1 << 14  # bytes: what the kernel hands over has at most 4
 MAX_ATTRIBUTE: Final = 0xFFFF - 4
 KERNEL: Final = (0, 0)  # the address of the kernel: port and groups
 ACK_TIMEOUT_S: Final = 10.0  # guessed: the kernel answers before `send` returns
+LINGER_US: Final = 20_000  # guessed: longer than a client takes from one step of getting in to the next
+TIMEVAL: Final = Struct("@ll")
 
-
-@record()
-class MessageHeader(Record):
-    """struct nlmsghdr"""
-
-    length: U32
-    type: U16
-    flags: U16
-    sequence: U32
-    port: U32
-
-
-@record()
-class GenericHeader(Record):
-    """struct genlmsghdr"""
-
-    command: U8
-    version: U8
-    reserved: ClassVar[Pad2]
-
-
-@record()
-class AttributeHeader(Record):
-    """struct nlattr"""
-
-    length: U16
-    type: U16
+HEADER: Final = Struct("<IHHII")  # nlmsghdr: length, type, flags, sequence, port
+GENERIC_SIZE: Final = 4  # genlmsghdr: command, version, two reserved bytes; as long as the number of an NLMSG_ERROR
+ATTRIBUTE: Final = Struct("<HH")  # nlattr: length, type
+REQUEST: Final = Struct("<IHHII BB2x HH")  # all three
 
 
 class Message(NamedTuple):
@@ -82,43 +62,49 @@ class Family(NamedTuple):
 
 def pack_message(family: int, sequence: int, command: int, attribute: int, payload: bytes, *, ack: bool) -> bytes:
     """A request with one attribute.  ValueError if the payload is longer than an attribute can be."""
-    if len(payload) > MAX_ATTRIBUTE:
-        raise ValueError(f"an attribute of {len(payload)} bytes")
-    head = AttributeHeader(length=AttributeHeader.SIZE + len(payload), type=attribute).pack()
-    body = GenericHeader(command=command, version=1).pack() + head + payload + bytes(-len(payload) % 4)
+    size = len(payload)
+    if size > MAX_ATTRIBUTE:
+        raise ValueError(f"an attribute of {size} bytes")
     flags = NLM_F_REQUEST | (NLM_F_ACK if ack else 0)
-    size = MessageHeader.SIZE + len(body)
-    return MessageHeader(length=size, type=family, flags=flags, sequence=sequence, port=0).pack() + body
+    padding = -size % 4
+    length = REQUEST.size + size + padding
+    head = REQUEST.pack(length, family, flags, sequence, 0, command, 1, ATTRIBUTE.size + size, attribute)
+    return b"".join((head, payload, bytes(padding)))
 
 
-def parse_messages(datagram: bytes) -> Iterator[Message]:
+def parse_messages(datagram: bytes) -> list[Message]:
     """The messages of one datagram.  BadStructure if a length lies."""
-    offset = 0
-    while offset < len(datagram):
-        header = MessageHeader.unpack_from(datagram, offset)
-        end = offset + header.length
-        if header.length < MessageHeader.SIZE or end > len(datagram):
-            raise BadStructure(f"netlink message of {header.length} bytes at {offset} of {len(datagram)}")
-        yield _parse(header, datagram[offset + MessageHeader.SIZE : end])
+    messages = []
+    offset, size = 0, len(datagram)
+    while offset < size:
+        if offset + HEADER.size > size:
+            raise BadStructure(f"netlink message at {offset} of {size} bytes")
+        length, kind, _, sequence, _ = HEADER.unpack_from(datagram, offset)
+        end = offset + length
+        if length < HEADER.size + GENERIC_SIZE or end > size:
+            raise BadStructure(f"netlink message of {length} bytes at {offset} of {size}")
+        body = offset + HEADER.size
+        if kind == NLMSG_ERROR:
+            error = -int.from_bytes(datagram[body : body + 4], "little", signed=True)
+            messages.append(Message(kind, sequence, 0, {}, error))
+        else:
+            attributes = _parse_attributes(datagram, body + GENERIC_SIZE, end)
+            messages.append(Message(kind, sequence, datagram[body], attributes))
         offset = end + -end % 4
+    return messages
 
 
-def _parse(header: MessageHeader, body: bytes) -> Message:
-    if header.type == NLMSG_ERROR:
-        if len(body) < 4:
-            raise BadStructure("netlink error without a number")
-        return Message(header.type, header.sequence, 0, {}, -int.from_bytes(body[:4], "little", signed=True))
-    command = GenericHeader.unpack_from(body).command
+def _parse_attributes(datagram: bytes, offset: int, end: int) -> dict[int, bytes]:
     attributes: dict[int, bytes] = {}
-    offset = GenericHeader.SIZE
-    while offset < len(body):
-        attribute = AttributeHeader.unpack_from(body, offset)
-        end = offset + attribute.length
-        if attribute.length < AttributeHeader.SIZE or end > len(body):
-            raise BadStructure(f"netlink attribute of {attribute.length} bytes at {offset} of {len(body)}")
-        attributes[attribute.type] = body[offset + AttributeHeader.SIZE : end]
-        offset = end + -end % 4
-    return Message(header.type, header.sequence, command, attributes)
+    while offset < end:
+        if offset + ATTRIBUTE.size > end:
+            raise BadStructure(f"netlink attribute at {offset} of {end} bytes")
+        length, kind = ATTRIBUTE.unpack_from(datagram, offset)
+        if length < ATTRIBUTE.size or offset + length > end:
+            raise BadStructure(f"netlink attribute of {length} bytes at {offset} of {end}")
+        attributes[kind] = datagram[offset + ATTRIBUTE.size : offset + length]
+        offset += length + -length % 4
+    return attributes
 
 
 def open_socket() -> socket.socket:
@@ -161,33 +147,37 @@ class Channel:
     """Messages to and from the kernel on one socket, whose port the kernel remembers."""
 
     def __init__(self, sock: socket.socket, family: int) -> None:
-        sock.setblocking(False)
+        sock.setblocking(True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, TIMEVAL.pack(0, LINGER_US))
         self._socket = sock
         self._family = family
 
     def close(self) -> None:
         self._socket.close()
 
-    async def send(self, command: int, payload: bytes, *, acknowledged_as: int = 0) -> None:
-        """Send a command whose attribute has the same number, to be acknowledged with that sequence number if any."""
-        message = pack_message(self._family, acknowledged_as, command, command, payload, ack=bool(acknowledged_as))
-        while True:
-            try:
-                self._socket.sendto(message, KERNEL)  # which acts on it before this returns
-                return
-            except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._socket)
+    def send(self, command: int, payload: bytes, *, acknowledged_as: int = 0) -> None:
+        """Send a command whose attribute has the same number, to be acknowledged with that sequence number if any.
 
-    async def receive(self) -> list[Message]:
+        The kernel acts on it before this returns.
+        """
+        message = pack_message(self._family, acknowledged_as, command, command, payload, ack=bool(acknowledged_as))
+        self._socket.sendto(message, KERNEL)
+
+    async def wait(self) -> None:
+        """Until there is something to receive."""
+        await trio.lowlevel.wait_readable(self._socket)
+
+    def receive(self, *, linger: bool) -> list[Message] | None:
         """The messages of the next datagram that the kernel sent; what other processes send is dropped.
 
-        OSError(ENOBUFS) if the kernel had to drop messages.
+        None if there is none; if it may `linger`, it waits for one a moment.  OSError(ENOBUFS) if the kernel had to
+        drop messages.
         """
+        flags = 0 if linger else socket.MSG_DONTWAIT
         while True:
             try:
-                datagram, sender = self._socket.recvfrom(MAX_DATAGRAM)
+                datagram, sender = self._socket.recvfrom(MAX_DATAGRAM, flags)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._socket)
-                continue
+                return None
             if sender == KERNEL:
-                return list(parse_messages(datagram))
+                return parse_messages(datagram)

@@ -16,6 +16,7 @@ from smbport.kernel import KernelError, KernelPlan
 from smbport.posix.sockets import PosixSockets
 from smbport.wire.record import BadStructure
 from smbport_linux.ksmbd.control import Control
+from smbport_linux.ksmbd.lines import HeldBack
 from smbport_linux.ksmbd.messages import Command, Start, StartFlag, pack_text
 from smbport_linux.ksmbd.netlink import NLMSG_ERROR, Channel, Message
 from smbport_linux.ksmbd.upcalls import Answer, UpCalls
@@ -28,6 +29,7 @@ ANSWER_TIMEOUT_S: Final = 2.0  # then the kernel goes on without
 HEARTBEAT_S: Final = 30  # so long a server whose daemon died goes on, and another daemon can take over
 START_TIMEOUT_S: Final = 15.0  # guessed; it takes milliseconds, and a reset takes some seconds
 POLL_S: Final = 0.01
+MAX_BURST_S: Final = 0.05  # of questions, one after the other, until signals and other tasks have their turn
 PLAN_FILE: Final = Path("/run/smbport/ksmbd.plan")
 
 SERVER_STRING: Final = b"smbport"  # the kernel wants one and shows it to nobody
@@ -164,7 +166,7 @@ class KsmbdServer:
         """STARTING_UP, with the only acknowledgement that is worth waiting for."""
         self._sequence += 1
         outcome = self._outcomes[self._sequence] = _Outcome()
-        await self._channel.send(Command.START, packed, acknowledged_as=self._sequence)
+        self._channel.send(Command.START, packed, acknowledged_as=self._sequence)
         with trio.move_on_after(START_TIMEOUT_S):
             await outcome.known.wait()
         del self._outcomes[self._sequence]
@@ -206,22 +208,38 @@ class KsmbdServer:
         """Until it is cancelled.  What needs no wait is answered at once, in the order in which it was asked."""
         async with trio.open_nursery() as nursery:
             while True:
-                await trio.lowlevel.checkpoint_if_cancelled()  # nothing else here need ever wait
-                for message in await self._receive():
-                    if message.type == NLMSG_ERROR:
-                        self._take_outcome(message)
-                        continue
-                    answer: Answer = None
-                    with _Fault(message):
-                        answer = self._upcalls.answer(message.command, message.attributes.get(message.command, b""))
-                    if isinstance(answer, bytes):
-                        await self._channel.send(message.command + 1, answer)
-                    elif answer is not None:
-                        nursery.start_soon(self._answer_later, message, answer)
+                await self._channel.wait()
+                with HeldBack(log):  # a client waits for the answer, nobody for the lines about it
+                    self._answer_while_asked(nursery)
 
-    async def _receive(self) -> list[Message]:
+    def _answer_while_asked(self, nursery: trio.Nursery) -> None:
+        """A question seldom comes alone, and to wait for the next one by way of trio takes longer than to answer it.
+
+        So this thread lingers, unless there are tasks that need it.
+        """
+        end = trio.current_time() + MAX_BURST_S
+        while trio.current_time() < end:
+            messages = self._receive(linger=not nursery.child_tasks)
+            if messages is None:
+                return
+            for message in messages:
+                if message.type == NLMSG_ERROR:
+                    self._take_outcome(message)
+                else:
+                    self._answer(message, nursery)
+
+    def _answer(self, message: Message, nursery: trio.Nursery) -> None:
+        answer: Answer = None
+        with _Fault(message):
+            answer = self._upcalls.answer(message.command, message.attributes.get(message.command, b""))
+        if isinstance(answer, bytes):
+            self._channel.send(message.command + 1, answer)
+        elif answer is not None:
+            nursery.start_soon(self._answer_later, message, answer)
+
+    def _receive(self, *, linger: bool) -> list[Message] | None:
         try:
-            return await self._channel.receive()
+            return self._channel.receive(linger=linger)
         except BadStructure as error:
             log.warning("a netlink message cannot be understood: %s", error)
         except OSError as error:
@@ -249,7 +267,7 @@ class KsmbdServer:
         took_s = trio.current_time() - asked
         if took_s > ANSWER_TIMEOUT_S:
             log.warning("an answer took %.1f s, and ksmbd waits %g s: a client was refused", took_s, ANSWER_TIMEOUT_S)
-        await self._channel.send(message.command + 1, packed)
+        self._channel.send(message.command + 1, packed)
 
 
 class _Fault:

@@ -119,7 +119,7 @@ class UpCalls:
     def _log_on(self, payload: bytes) -> Answer:
         request = LoginRequest.unpack_from(payload)
         logon = self._answers.log_on(parse_text(request.account))
-        if isinstance(logon, KernelLogon | None):
+        if logon is None or isinstance(logon, KernelLogon):
             return self._pack_logon(request, logon)
         return self._log_on_later(request, logon)
 
@@ -166,7 +166,7 @@ class UpCalls:
         if groups is not None:
             return _pack_groups(request, groups)
         logon = self._answers.log_on(parse_text(request.account))
-        if isinstance(logon, KernelLogon | None):
+        if logon is None or isinstance(logon, KernelLogon):
             return _pack_groups(request, logon.account.groups if logon else ())
         return self._find_groups_later(request, logon)
 

@@ -1,7 +1,9 @@
 """smbport_linux.ksmbd.server: started, taken over, restarted and stopped, beside a kernel made by hand."""
 
 import errno
+import logging
 import socket
+from collections import deque
 from dataclasses import replace
 from struct import pack, unpack_from
 
@@ -50,13 +52,15 @@ class Kernel:
         self.listens = True
         self.closed = False
         self._listener = None
-        self._to_daemon, self._from_kernel = trio.open_memory_channel(100)
+        self._asked = deque()
+        self._ask = trio.Event()
+        self.lingered = []  # whether it was allowed, for each time that there was nothing to receive
         self.set_state("startup", 0)
 
     def set_state(self, name, port):
         (self.control.directory / "stats").write_text(f"2 {name} {port} 0\n")
 
-    async def send(self, command, payload, *, acknowledged_as=0):
+    def send(self, command, payload, *, acknowledged_as=0):
         if command != Command.START:
             self.told.append((command, payload))
             return
@@ -64,7 +68,7 @@ class Kernel:
             self.started.append(payload)
             self.run(Start.unpack_from(payload).tcp_port)
         if not self.deaf:
-            await self._to_daemon.send([Message(NLMSG_ERROR, acknowledged_as, 0, {}, self.refusal)])
+            self.put(Message(NLMSG_ERROR, acknowledged_as, 0, {}, self.refusal))
 
     def run(self, port):
         if self._listener is None and self.listens:
@@ -77,11 +81,23 @@ class Kernel:
             self._listener = None
         self.set_state("startup", 0)
 
-    async def receive(self):
-        item = await self._from_kernel.receive()
+    async def wait(self):
+        await self._ask.wait()
+        await trio.lowlevel.checkpoint()
+
+    def receive(self, *, linger):
+        if not self._asked:
+            self.lingered.append(linger)
+            self._ask = trio.Event()
+            return None
+        item = self._asked.popleft()
         if isinstance(item, Exception):
             raise item
-        return item
+        return [item]
+
+    def put(self, item):
+        self._asked.append(item)
+        self._ask.set()
 
     def close(self):
         self.closed = True
@@ -89,7 +105,7 @@ class Kernel:
     async def ask(self, *items):
         """Ask, and let the daemon answer everything that it can."""
         for item in items:
-            await self._to_daemon.send(item if isinstance(item, Exception) else [item])
+            self.put(item)
         await trio.testing.wait_all_tasks_blocked()
 
 
@@ -177,7 +193,7 @@ async def test_what_the_block_raises_comes_out(kernel, served, plan):
 async def test_two_faults_at_once(kernel, served, plan):
     async def fail():
         async with served(plan):
-            await kernel._to_daemon.send(OSError(errno.EBADF, "bad"))
+            kernel.put(OSError(errno.EBADF, "bad"))
             with trio.CancelScope(shield=True):
                 await trio.testing.wait_all_tasks_blocked()
             raise ZeroDivisionError
@@ -305,6 +321,52 @@ async def test_order_is_kept_while_a_logon_waits(kernel, served, plan, answers):
         found.set()
         await kernel.ask()
         assert len(kernel.told) == 1
+
+
+async def test_it_lingers_unless_an_answer_waits_for_the_system(kernel, served, plan, answers):
+    async def log_on(name):
+        await trio.sleep_forever()
+
+    async with served(plan):
+        kernel.lingered.clear()
+        await kernel.ask(disconnect(1))
+        answers.log_on = log_on
+        await kernel.ask(login(b"slow"))
+        await kernel.ask(disconnect(2))
+        assert kernel.lingered == [True, False, False]
+
+
+async def test_others_have_their_turn_while_questions_keep_coming(kernel, served, plan, answers, mock_clock):
+    turns = []
+
+    async def other():
+        turns.append("other")
+
+    def ask_on(*_):
+        mock_clock.jump(module.MAX_BURST_S / 2)
+        if not turns:
+            kernel.put(disconnect(2))
+
+    async with served(plan), trio.open_nursery() as nursery:
+        answers.disconnect = lambda *_: (setattr(answers, "disconnect", ask_on), nursery.start_soon(other), ask_on())
+        await kernel.ask(disconnect(1))
+        assert turns == ["other"]
+
+
+async def test_lines_are_written_after_the_answers(kernel, served, plan, answers, caplog):
+    def connect(question):
+        logging.getLogger("smbport").warning("connected")
+        written.append(caplog.text)
+        return answers.tree
+
+    written = []
+    answers.connect = connect
+    tree = pack("<IHHQQ48s64s64s64x", 4, 1, 3, 11, 12, b"tester", b"data", b"")
+    async with served(plan):
+        await kernel.ask(*[question(Command.TREE_CONNECT, tree)] * 2)
+        assert len(kernel.told) == 2
+    assert written == ["", ""]
+    assert caplog.text.count("connected") == 2
 
 
 async def test_an_answer_that_took_too_long_is_said(kernel, served, plan, answers, autojump_clock, caplog):
