@@ -73,9 +73,9 @@ def _measure(
             _say("stopped: the report has what was measured until now")
         profiles: list[Profile] = []
         if options.profile and not stopped:
-            for row in unreached([one for verdicts in judge_all(results).values() for one in verdicts]):
-                _say(f"profile of {row.name}")
-                profiles.append(profile(gang, row, directory))
+            for missed in unreached([one for verdicts in judge_all(results).values() for one in verdicts]):
+                _say(f"profile of {missed.name}")
+                profiles.append(profile(gang, missed, directory))
         print(file=sys.stderr)
     versions = {name: server.version for name, server in servers.items()}
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])

@@ -30,10 +30,10 @@ SHOWN: Final = 14  # functions
 TIMEOUT_S: Final = 30
 POLL_S: Final = 0.02
 INTRODUCTION: Final = """\
-What the process does in the rows that do not reach their goals: a sample of the interpreted build for each tick of CPU
-time that it uses. "Itself" is a function with the system calls that it makes, but without the functions that it calls;
-the microseconds are its own, for each operation. What worker threads do is counted where the one that serves waits:
-`EpollIOManager.get_events`.
+What the process does in the rows in which a build does not reach its goal: a sample of the interpreted one for each
+tick of CPU time that it uses. "Itself" is a function with the system calls that it makes, but without the functions
+that it calls; the microseconds are its own, for each operation. What worker threads do is counted where the one that
+serves waits: `EpollIOManager.get_events`.
 """
 
 

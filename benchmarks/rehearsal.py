@@ -146,10 +146,10 @@ class Rehearsal:
         exchange = Cipher(ARC4(hmac_md5(self._response_key, proof)), None).encryptor()
         _write(proven, NT_RESPONSE, proof + blob)
         _write(proven, SESSION_KEY, exchange.update(self._session_key))
-        at = self._parsed.mic_at
-        if at is not None and self._parsed.mic != bytes(KEY_SIZE):
-            proven[at : at + KEY_SIZE] = bytes(KEY_SIZE)
-            proven[at : at + KEY_SIZE] = hmac_md5(self._session_key, self._offer + challenge + proven)
+        mic_at = self._parsed.mic_at
+        if mic_at is not None and self._parsed.mic != bytes(KEY_SIZE):
+            proven[mic_at : mic_at + KEY_SIZE] = bytes(KEY_SIZE)
+            proven[mic_at : mic_at + KEY_SIZE] = hmac_md5(self._session_key, self._offer + challenge + proven)
         return bytes(proven)
 
 

@@ -127,7 +127,7 @@ def _deal(count: int, processes: int) -> list[range]:
 
 def _torture(name: str, leaf: str, counted: str, connections: int, depth: int) -> Row:
     run = partial(run_torture, leaf=leaf, counted=counted, connections=connections, depth=depth)
-    return Row(f"torture-{name}/{connections}x{depth}", foreign=run)
+    return Row(f"torture-{name}/{connections}x{depth}", foreign=run, rounds=2)
 
 
 ROWS: Final = (
@@ -159,9 +159,9 @@ ROWS: Final = (
     *(Row(f"idle-{count}", partial(_idle, count=count), held=count, rounds=2 if count < 5000 else 1)
       for count in (100, 1000, 5000)),
     *(Row(f"opens-{count}", partial(_holding, task=hold_opens, count=count), needs=(directory(count),), held=count,
-          files=count, rounds=1 if count > 10_000 else 3) for count in SIZES),
+          files=count, rounds=1 if count > 10_000 else 2) for count in SIZES),
     *(Row(f"locks-{count}", partial(_holding, task=hold_locks, count=count), needs=("data",), held=count,
-          rounds=1 if count > 10_000 else 3) for count in SIZES),
+          rounds=1 if count > 10_000 else 2) for count in SIZES),
     Row("leases-1000", partial(_leases, count=1000), needs=(directory(SIZES[0]),), held=1000, rounds=2),
     _torture("echo", "echo", "echo", 1, 16),
     _torture("read-4k", "read", "read", 1, 16),

@@ -150,21 +150,18 @@ async def _create_file(
     """The steps of a new open."""
     server = call.server
     plan = make_plan(tree, request, name, contexts)
-    check_new_eas(tree, contexts.eas)
+    if contexts.eas:
+        check_new_eas(tree, contexts.eas)
     asked = asked_lease(call, request, contexts)
-    check_lease_key(call, asked, plan)
-    await displace(call, contexts, plan.path)
+    if asked is not None:
+        check_lease_key(call, asked, plan)
+    if contexts.app_instance_id is not None:
+        await displace(call, contexts, plan.path)
     opened = await _open(call, tree, request, plan, asked)
     joined = join(server, tree, request, opened)
     joined.posix = plan.posix
-    if opened.action == CreateAction.CREATED:
-        _note_created(joined, opened)
-    if opened.action in _OVERWRITES:
-        await _overwrite(call, joined, opened, plan, asked)
-    if opened.action != CreateAction.OPENED and contexts.eas:
-        await set_new_eas(call, joined, contexts.eas)
     if opened.action != CreateAction.OPENED:
-        joined.note_written()
+        await _begin_anew(call, joined, opened, plan, asked, contexts)
     if asked is not None or request.requested_oplock_level not in (OplockLevel.NONE, OplockLevel.LEASE):
         if await attend_cached(server, joined):
             opened.stat = joined.node.stat()
@@ -174,9 +171,23 @@ async def _create_file(
         call.chain.afterwards.append(joined.is_announced)
     if opened.action != CreateAction.OPENED:
         _report(joined, opened)  # now that it is known through which lease
-    await promise(call, contexts, joined, opened.action)
+    if contexts.durable or contexts.durable_v2 is not None:
+        await promise(call, contexts, joined, opened.action)
     call.chain.file_id = (joined.persistent_id, joined.volatile_id)
     return respond(joined, opened, contexts)
+
+
+async def _begin_anew(
+    call: Call, joined: FileOpen, opened: Opened, plan: Plan, asked: AskedLease | None, contexts: Contexts
+) -> None:
+    """What is new, or begins anew, gets what the request says."""
+    if opened.action == CreateAction.CREATED:
+        _note_created(joined, opened)
+    if opened.action in _OVERWRITES:
+        await _overwrite(call, joined, opened, plan, asked)
+    if contexts.eas:
+        await set_new_eas(call, joined, contexts.eas)
+    joined.note_written()
 
 
 def check_request(request: CreateRequest) -> None:
@@ -320,7 +331,8 @@ def admit(call: Call, request: CreateRequest, plan: Plan, opened: Opened, asked:
     The handles of others are broken if share modes are against it, because a CLOSE may be all that is missing; then
     come share modes, then what others have to write back.  [MS-FSA] 2.1.5.1.2
     """
-    server, lease = call.server, find_lease(call, asked)
+    server = call.server
+    lease = find_lease(call, asked) if asked is not None else None
     known = find_stream_of(server, opened) if opened.stream else server.files.find(opened.stat.key)
     if lease is not None and lease.shared is not known:
         raise StatusError(Status.INVALID_PARAMETER, f"the lease key of {lease.path}")

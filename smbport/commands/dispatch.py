@@ -98,7 +98,7 @@ def _check_header(connection: Connection, chain: Chain, message: memoryview) -> 
     if call.command == Command.CANCEL:
         _cancel(connection, chain, header, message)
         return None
-    charge = header.credit_charge or 1 if connection.multi_credit else 1
+    charge = header.credit_charge if header.credit_charge > 1 and connection.multi_credit else 1
     if not connection.window.use(header.message_id, charge):
         raise Disconnect(f"message id {header.message_id} is outside the sequence window or was used before")
     return call
@@ -386,7 +386,8 @@ def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
     total = 0
     for call, reply in pairs:
         message = _message(call, reply)
-        _append_payload(message, reply)
+        if reply.payload is not None:
+            message += _payload_bytes(reply.payload)
         length = len(message) - 4
         padding = -length % 8
         if padding:
@@ -406,13 +407,11 @@ def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
     return parts
 
 
-def _append_payload(message: bytearray, reply: Reply) -> None:
+def _payload_bytes(payload: Buffer | FileRange) -> Buffer:
     """In a compound even a file range would be copied: such reads are small."""
-    payload = reply.payload
     if isinstance(payload, FileRange):
         raise AssertionError("READ gives a file range only to an unrelated request")
-    if payload is not None:
-        message += payload
+    return payload
 
 
 def _follow_preauth(call: Call, head: bytearray) -> None:

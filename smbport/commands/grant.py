@@ -47,7 +47,7 @@ def find_lease(call: Call, asked: AskedLease | None) -> Lease | None:
     return call.server.leases.find(call.connection.client_guid, asked.lease_key) if asked is not None else None
 
 
-def check_lease_key(call: Call, asked: AskedLease | None, plan: Plan) -> None:
+def check_lease_key(call: Call, asked: AskedLease, plan: Plan) -> None:
     """A key stands for one file.  Raises INVALID_PARAMETER before another one is made under it."""
     lease = find_lease(call, asked)
     if lease is not None and plan.disposition in CREATING and not lease.is_at(call.tree_connect.share, plan.path):

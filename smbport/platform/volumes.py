@@ -127,7 +127,10 @@ class File(Node, Protocol):
         """The descriptor for zero copy; -1 if there is none."""
 
     def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
-        """Up to `length` bytes; fewer only at the end of the file, b"" at or behind it."""
+        """Up to `length` bytes; fewer only at the end of the file, b"" at or behind it.
+
+        OSError(EBADMSG) if the file system has a checksum, and it does not match.
+        """
 
     def write_at(self, offset: int, data: bytes | memoryview, *, through: bool = False, wait: bool = False) -> int:
         """Write all of `data`; when this returns, the bytes are in the kernel and survive this process.

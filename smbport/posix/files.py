@@ -158,8 +158,10 @@ class PosixNode:
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
-        with suppress(OSError):
+        try:  # noqa: SIM105 - `suppress` takes 0.4 us, which each open would pay
             os.close(fd)
+        except OSError:
+            pass
 
 
 class PosixFile(PosixNode):

@@ -94,17 +94,11 @@ class Walker:
         for _ in range(MAX_RACES):
             parent, name = self.find(path, follow=follow and not flags & os.O_EXCL)
             try:
-                fd = os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=parent)
-            except OSError as reason:
-                if follow and reason.errno in PERHAPS_A_LINK and is_link(parent, name):
-                    continue  # it was none a moment ago
-                raise
+                fd = open_unless_link(parent, name, flags, mode, follow=follow)
             finally:
                 os.close(parent)
-            if follow and flags & O_PATH and S_ISLNK(os.fstat(fd).st_mode):
-                os.close(fd)
-                continue
-            return fd
+            if fd is not None:
+                return fd
         raise error(ELOOP)
 
     def parent(self, path: bytes) -> tuple[int, bytes]:
@@ -160,6 +154,20 @@ class Walker:
             while len(way) > 1:
                 os.close(way.pop())
         return target.split(b"/")[::-1]
+
+
+def open_unless_link(parent: int, name: bytes, flags: int, mode: int, *, follow: bool) -> int | None:
+    """None for a link that is to be followed: it was none a moment ago."""
+    try:
+        fd = os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=parent)
+    except OSError as reason:
+        if follow and reason.errno in PERHAPS_A_LINK and is_link(parent, name):
+            return None
+        raise
+    if follow and flags & O_PATH and S_ISLNK(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    return fd
 
 
 def go_back(way: list[int]) -> None:

@@ -45,7 +45,7 @@ GIVERS: Final = (*VOLUMES, *NODES, *WATCHERS)
 
 
 def _methods(role: str) -> dict[str, inspect.Signature]:
-    members = inspect.getmembers(getattr(contract, role), inspect.isfunction)
+    members = inspect.getmembers(getattr(contract, role), inspect.isroutine)  # compiled, they are no functions
     return {name: inspect.signature(member) for name, member in members if not name.startswith("_")}
 
 

@@ -320,7 +320,7 @@ class Client:
     def log_on(
         self, user: str | spnego.NTLMHash, password: str = "", *, previous_session_id: int = 0
     ) -> SessionSetupResponse:
-        """NTLMv2 within SPNEGO, by a password or by its hash, which takes less time.  Raises StatusError if refused."""
+        """NTLMv2 without SPNEGO, by a password or its hash, which takes less time.  Raises StatusError if refused."""
         return self._authenticate(user, password, previous_session_id=previous_session_id)
 
     def bind(self, other: "Client", user: str, password: str) -> SessionSetupResponse:

@@ -336,7 +336,7 @@ def test_serving_until_a_signal(visit, capsys: pytest.CaptureFixture[str], numbe
         socket.create_connection(("127.0.0.1", port))
 
 
-def test_collections_are_rare_and_do_not_look_at_what_the_start_has_made(visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collections_are_rare_and_leave_what_the_start_has_made(visit, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     visit(lambda run, port: done.append("served"))
     monkeypatch.setattr(gc, "freeze", lambda: done.append("frozen"))

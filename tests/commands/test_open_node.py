@@ -1,6 +1,7 @@
 """The part of CREATE that asks the platform: what is opened, what is made, and what is left when it fails."""
 
 import errno
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -517,6 +518,15 @@ def test_a_name_that_is_surely_new_is_not_looked_for(bench: Bench) -> None:
     for number, disposition in enumerate((CREATE, OPEN_IF)):
         assert bench.run(f"newer {number}", disposition, ALL, wait=False).action == CreateAction.CREATED
     bench.fails(errno.EAGAIN, "NEW", OPEN_IF, ALL, wait=False)
+
+
+def test_what_a_new_file_asks_of_the_volume(bench: Bench) -> None:
+    """No more than this: each call by name finds the directory anew, and may have to change the identity."""
+    bench.run("new", CREATE, ALL)
+    before = Counter(bench.faults.counts)
+    bench.run("newer", CREATE, ALL, wait=False)
+    asked = {"Volume.create": 1, "File.set_marks": 1, "File.stat": 1, "File.close": 1}
+    assert bench.faults.counts - before == asked
 
 
 def test_a_name_that_was_not_so_new(bench: Bench) -> None:

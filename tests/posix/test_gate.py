@@ -20,6 +20,7 @@ def clock(monkeypatch):
     return Clock
 
 
+@pytest.mark.pure_only  # puts functions in the place of the module's
 def test_after_a_change_that_had_to_wait_it_is_closed_for_a_while(clock):
     changes = ChangeGate()
     entered_ns = changes.enter()
@@ -32,6 +33,7 @@ def test_after_a_change_that_had_to_wait_it_is_closed_for_a_while(clock):
     assert changes.enter() == clock.now_ns
 
 
+@pytest.mark.pure_only  # puts functions in the place of the module's
 def test_what_is_longer_may_take_longer(clock):
     changes = ChangeGate()
     entered_ns = changes.enter()
@@ -41,6 +43,7 @@ def test_what_is_longer_may_take_longer(clock):
     assert changes.enter() == clock.now_ns
 
 
+@pytest.mark.pure_only  # puts functions in the place of the module's
 def test_to_lose_the_core_is_not_to_wait_for_the_disk(clock):
     changes = ChangeGate()
     entered_ns = changes.enter()

@@ -34,12 +34,9 @@ def test_features(volume, tmp_path: Path):
     root.close()
 
 
-class NoFsid:
-    f_flag, f_namemax, f_fsid = os.ST_RDONLY, 14, 0
-
-
 def test_features_of_a_system_that_does_not_number_file_systems(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(os, "fstatvfs", lambda _: NoFsid)
+    unnumbered = os.statvfs_result((*(0,) * 8, os.ST_RDONLY, 14, 0))
+    monkeypatch.setattr(os, "fstatvfs", lambda _: unnumbered)
     root = Root(str(tmp_path))
     features = find_features(root)
     root.close()
@@ -144,6 +141,7 @@ def test_a_lease_is_an_error_and_not_a_wish_to_be_called_again(tmp_path: Path, m
         open_regular(-1, b"file", os.stat(tmp_path / "file"), os.O_RDONLY)
 
 
+@pytest.mark.pure_only  # puts a method in the place of the walker's
 def test_a_name_that_never_stands_still(volume, tmp_path: Path, monkeypatch):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
@@ -163,12 +161,11 @@ def test_a_name_that_never_stands_still(volume, tmp_path: Path, monkeypatch):
 def test_sticky(tmp_path: Path, monkeypatch, uid: int):
     """Root, the directory's owner and the file's may; others may not."""
 
-    class Found:
-        def __init__(self, st_uid, st_mode):
-            self.st_uid, self.st_mode = st_uid, st_mode
+    def found(mode: int, uid: int) -> os.stat_result:
+        return os.stat_result((mode, 0, 0, 0, uid, *(0,) * 5))
 
     mode = 0o1777
-    monkeypatch.setattr(os, "stat", lambda path, **_: Found(1, mode) if path == b"." else Found(2, 0o644))
+    monkeypatch.setattr(os, "stat", lambda path, **_: found(mode, 1) if path == b"." else found(0o644, 2))
     assert may_pass_sticky(-1, b"file", uid) is (uid != 3)
     mode = 0o777
     assert may_pass_sticky(-1, b"file", uid)

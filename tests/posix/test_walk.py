@@ -219,6 +219,7 @@ def test_a_directory_moved_out_is_left_by_the_way_it_was_entered(tree: Path, wal
     assert read(walker, "dir/link") == "in the root"
 
 
+@pytest.mark.pure_only  # puts a method in the place of the walker's
 @pytest.mark.parametrize("flags", [READ, os.O_PATH | os.O_CLOEXEC], ids=["read", "path"])
 @pytest.mark.parametrize(("target", "inode_of"), [("dir/file", "share/dir/file"), ("../secret", None)])
 def test_a_name_that_becomes_a_link_is_walked_again(
@@ -244,6 +245,7 @@ def test_a_name_that_becomes_a_link_is_walked_again(
         os.close(fd)
 
 
+@pytest.mark.pure_only  # puts a method in the place of the walker's
 def test_a_name_that_never_stands_still(tree: Path, walker: Walker, monkeypatch):
     (tree / "share/link").symlink_to("file")
     real = Walker.find

@@ -183,6 +183,29 @@ def test_beginning_again_does_not_free_a_cursor_in_use():
     assert cursor.busy
 
 
+def test_entries_are_moved_as_long_as_they_fit():
+    cursor, entries, moved = DirectoryCursor(Pattern("*"), None), [Entry(name, None) for name in "abcd"], []
+
+    def add(entry):
+        if entry.name == "b":
+            return None  # not to be seen
+        if len(moved) == 2:
+            return False  # there is no room
+        moved.append(entry.name)
+        return True
+
+    cursor.rest = entries
+    assert cursor.move(add, single=False)
+    assert (moved, cursor.rest) == (["a", "c"], entries[3:])
+    moved.clear()
+    assert not cursor.move(add, single=False)
+    assert (moved, cursor.rest) == (["d"], [])
+    moved.clear()
+    cursor.rest = entries
+    assert [cursor.move(add, single=True) for _ in range(2)] == [True, True]
+    assert (moved, cursor.rest) == (["a", "c"], entries[3:])
+
+
 def test_a_watch_begins_and_ends_once(world, tree):
     opened = world.open(tree, "d", directory=True)
     watch = Watch(CompletionFilter.FILE_NAME, 1000, tree=True)

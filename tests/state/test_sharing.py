@@ -453,3 +453,12 @@ def test_a_name_that_does_not_wait_for_the_last_open(doomed_posix, closed, other
         assert files.find(key) is shared
         files.leave(shared, other)
         assert files.find(key) is None
+
+
+def test_locks_go_with_their_open():
+    shared, one, other = SharedFile(FileKey(1, 1)), plain(), plain()
+    shared.release_locks(one)  # nobody has asked for any yet
+    assert shared.locks.try_lock(one, 0, 10, exclusive=True)
+    assert not shared.locks.may_read(other, 0, 1)
+    shared.release_locks(one)
+    assert shared.locks.may_read(other, 0, 1)

@@ -41,8 +41,7 @@ GROUPS: Final = (
 )  # fmt: skip
 TURNS: Final = 4
 ROUNDS: Final = 20  # in each turn
-WARM_UP: Final = 3
-PAUSES_S: Final = (0.0, 0.1)
+PAUSES_S: Final = [0.0, 0.1]
 SMB_PORT: Final = 445
 DATA: Final = "/run/data"
 DATA_MIB: Final = 16
@@ -126,11 +125,11 @@ class Beside:
         client.sign = signed
         return client
 
-    def get_in(self, rounds: int, pause_s: float) -> list[list[float]]:
-        """Seconds for each log-on and each connecting; where time is counted, from inside the machine."""
+    def get_in(self) -> list[list[list[float]]]:
+        """See `getting_in`; where time is counted, from inside the machine."""
         if self._counted:
-            return self.machine.call(daemon.get_in, SMB_PORT, rounds, pause_s)
-        return get_in(self.port, rounds, pause_s)
+            return self.machine.call(daemon.get_in, SMB_PORT, ROUNDS, PAUSES_S)
+        return get_in(self.port, ROUNDS, PAUSES_S)
 
 
 # Leaf tests ------------------------------------------------------------------------------------------------------
@@ -165,16 +164,15 @@ def _passed(beside: Beside, leaves: Sequence[str]) -> set[str]:
 # Figures ---------------------------------------------------------------------------------------------------------
 
 
-def take_getting_in(beside: Beside) -> None:
+def take_getting_in(beside: Beside, turns: int) -> None:
     """By turns, so that a busy computer is equally bad for both; one log-on right after the other, and with pauses."""
     found: dict[tuple[str, float, int], list[float]] = {}
     daemons = (("mountd", beside.mountd), ("smbport", beside.smbport))
-    for turn in range(TURNS):
+    for turn in range(turns):
         for name, serve in daemons if turn % 2 else reversed(daemons):
             with serve():
-                beside.get_in(WARM_UP, 0)
-                for pause_s in PAUSES_S:
-                    for number, all_s in enumerate(zip(*beside.get_in(ROUNDS, pause_s), strict=True)):
+                for pause_s, times in zip(PAUSES_S, beside.get_in(), strict=True):
+                    for number, all_s in enumerate(zip(*times, strict=True)):
                         found.setdefault((name, pause_s, number), []).extend(all_s)
     for number, what in enumerate(("log-on", "connecting to a share")):
         for pause_s in PAUSES_S:
@@ -246,6 +244,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--kernel", choices=SERVERS, default="7.3")
     parser.add_argument("--groups", nargs="+", default=GROUPS, metavar="GROUP", help="of leaf tests, as create")
     parser.add_argument("--counted", action="store_true", help="count instructions instead of time (getting-in)")
+    parser.add_argument("--turns", type=int, default=TURNS, metavar="NUMBER", help="of each daemon (getting-in)")
     parser.add_argument("what", choices=("leaves", "getting-in", "data"))
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -254,7 +253,7 @@ def main(arguments: Sequence[str]) -> None:
             if options.what == "leaves":
                 run_leaves(beside, options.groups)
             elif options.what == "getting-in":
-                take_getting_in(beside)
+                take_getting_in(beside, options.turns)
             else:
                 take_data(beside)
 

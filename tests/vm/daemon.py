@@ -68,11 +68,11 @@ def own_etc(accounts: list[str]) -> None:
     subprocess.run(["mount", "--bind", "/run/etc", "/etc"], check=True)
 
 
-def get_in(port: int, rounds: int, pause_s: float) -> list[list[float]]:
+def get_in(port: int, rounds: int, pauses_s: list[float]) -> list[list[list[float]]]:
     """`getting_in.get_in`, from inside the machine."""
-    command = [sys.executable, "-m", "tests.vm.getting_in", str(port), str(rounds), str(pause_s)]
+    command = [sys.executable, "-m", "tests.vm.getting_in", str(port), str(rounds), *map(str, pauses_s)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    found: list[list[float]] = json.loads(done.stdout)
+    found: list[list[list[float]]] = json.loads(done.stdout)
     return found
 
 

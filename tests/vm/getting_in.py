@@ -1,12 +1,13 @@
 """How long a client waits until it is in: for the answers to its log-on, and to connecting to a share.
 
-`python -m tests.vm.getting_in PORT ROUNDS PAUSE_S` prints it in JSON.
+`python -m tests.vm.getting_in PORT ROUNDS PAUSE_S...` prints it in JSON.
 """
 
 import json
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
@@ -19,6 +20,7 @@ USER: Final = "tester"
 PASSWORD: Final = "open-sesame"
 SHARE: Final = "share"
 TIMEOUT_S: Final = 60
+WARM_UP: Final = 3
 
 
 class TimedLink(SocketLink):
@@ -44,24 +46,27 @@ class TimedLink(SocketLink):
         return waited_s
 
 
-def get_in(port: int, rounds: int, pause_s: float) -> list[list[float]]:
-    """Seconds for each log-on, and for each connecting to a share; before each log-on it pauses."""
-    found = []
-    for _ in range(rounds):
-        sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = TimedLink(sock)
-        with closing(link):
-            client = Client(link)
-            client.negotiate([Dialect.SMB_3_0_2])
-            time.sleep(pause_s)
-            link.take_s()
-            client.log_on(USER, PASSWORD)
-            logon_s = link.take_s()
-            client.tree_connect(SHARE)
-            found.append([logon_s, link.take_s()])
-    return found
+def get_in(port: int, rounds: int, pauses_s: Sequence[float]) -> list[list[list[float]]]:
+    """For each pause, as often as said: the seconds that a log-on took after it, and then connecting to a share."""
+    for _ in range(WARM_UP):
+        _get_in(port, 0)
+    return [[_get_in(port, pause_s) for _ in range(rounds)] for pause_s in pauses_s]
+
+
+def _get_in(port: int, pause_s: float) -> list[float]:
+    sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link = TimedLink(sock)
+    with closing(link):
+        client = Client(link)
+        client.negotiate([Dialect.SMB_3_0_2])
+        time.sleep(pause_s)
+        link.take_s()
+        client.log_on(USER, PASSWORD)
+        logon_s = link.take_s()
+        client.tree_connect(SHARE)
+        return [logon_s, link.take_s()]
 
 
 if __name__ == "__main__":
-    print(json.dumps(get_in(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
+    print(json.dumps(get_in(int(sys.argv[1]), int(sys.argv[2]), [float(each) for each in sys.argv[3:]])))

@@ -14,7 +14,7 @@ from typing import Final
 
 from smbport.platform import AclEntry, AclTag, AclType, Node
 from smbport.posix.walk import error
-from smbport_freebsd.attributes import reach
+from smbport_freebsd.attributes import reach, replace_attribute
 from smbport_freebsd.calls import (
     ACL_ENTRY_TYPE_ALLOW,
     ACL_ENTRY_TYPE_DENY,
@@ -117,7 +117,7 @@ class FreeBSDAccessControl:
     def set_descriptor(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
         own = reach(node, wait=wait)
         with own.usable() as fd:
-            own.calls.set_attribute(fd, *NAMES[name], value)
+            replace_attribute(own.calls, fd, *NAMES[name], value)
 
 
 def find_acl_type(calls: Calls, fd: int) -> int:

@@ -4,7 +4,8 @@ Where attributes can be opened (FreeBSD 15, ZFS with xattr=dir: named_attribute(
 """
 
 import os
-from errno import EACCES, EEXIST, EINVAL, EPERM, EROFS
+from contextlib import suppress
+from errno import EACCES, EEXIST, EINVAL, ENOSPC, EPERM, EROFS
 from threading import Lock
 from typing import Final
 
@@ -14,10 +15,10 @@ from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.named_attributes import FileContent
 from smbport.posix.streams import AttributeStreams, Content
 from smbport.posix.walk import error
-from smbport_freebsd.calls import EXTATTR_NAMESPACE_USER, O_NAMEDATTR, O_RDONLY, O_RDWR
+from smbport_freebsd.calls import EXTATTR_NAMESPACE_USER, O_NAMEDATTR, O_RDONLY, O_RDWR, Calls
 from smbport_freebsd.files import FreeBSDNode
 
-__all__ = ["FreeBSDStreams", "FreeBSDValues", "reach"]
+__all__ = ["FreeBSDStreams", "FreeBSDValues", "reach", "replace_attribute"]
 
 MAX_NAME: Final = 255
 MAX_VALUE: Final = 65536  # ZFS takes more, UFS somewhat less for all attributes of a file together
@@ -53,7 +54,7 @@ class FreeBSDValues:
         with self._lock, own.usable() as fd:
             if not replace:
                 check_absent(own, fd, encoded)
-            own.calls.set_attribute(fd, EXTATTR_NAMESPACE_USER, encoded, value)
+            replace_attribute(own.calls, fd, EXTATTR_NAMESPACE_USER, encoded, value)
 
     def remove(self, node: PosixNode, name: str) -> None:
         own = reach(node)
@@ -103,6 +104,24 @@ def reach(node: Node, *, wait: bool = True) -> FreeBSDNode:
     if not isinstance(node, FreeBSDNode):
         raise error(EINVAL)
     return node
+
+
+def replace_attribute(calls: Calls, fd: int, namespace: int, name: bytes, value: bytes) -> None:
+    """Make or replace one; after OSError(ENOSPC) it is as it was.
+
+    Where attributes are files, ZFS empties one before it writes; then what was there is put back.
+    """
+    old = calls.get_attribute(fd, namespace, name)
+    try:
+        calls.set_attribute(fd, namespace, name, value)
+    except OSError as reason:
+        if reason.errno == ENOSPC:
+            with suppress(OSError):
+                if old is None:
+                    calls.remove_attribute(fd, namespace, name)
+                else:
+                    calls.set_attribute(fd, namespace, name, old)
+        raise
 
 
 def check_absent(node: FreeBSDNode, fd: int, name: bytes) -> None:

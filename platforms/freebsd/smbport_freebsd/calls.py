@@ -43,6 +43,7 @@ ACCESS_MODE: Final = (O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR)  # by smbport.platfo
 AT_SYMLINK_NOFOLLOW: Final = 0x200
 AT_REMOVEDIR: Final = 0x800
 AT_EMPTY_PATH: Final = 0x4000
+UTIME_OMIT: Final = -2
 
 ENOENT: Final = 2
 EINTR: Final = 4
@@ -60,8 +61,6 @@ MEANINGS: Final = {
     EINTEGRITY: EBADMSG,  # a checksum did not match
 }
 """What calls fail with -> what the interface wants of it."""
-
-UTIME_OMIT: Final = -2
 
 UF_SYSTEM: Final = 0x80
 UF_OFFLINE: Final = 0x200
@@ -367,18 +366,8 @@ class Calls:
             size = 1 + max(size, self.attribute_size(fd, namespace, name) or 0)
 
     def set_attribute(self, fd: int, namespace: int, name: bytes, value: bytes) -> None:
-        """Make or replace one; after OSError(ENOSPC) it is as it was.
-
-        Where attributes are files, ZFS empties one before it writes, and forgets the error: the length tells.
-        """
-        old = self.get_attribute(fd, namespace, name)
-        if self._call("extattr_set_fd", fd, namespace, name, value, len(value)) == len(value):
-            return
-        if old is None:
-            self.remove_attribute(fd, namespace, name)
-        else:
-            self._call("extattr_set_fd", fd, namespace, name, old, len(old))
-        raise self.failure(ENOSPC)
+        if self._call("extattr_set_fd", fd, namespace, name, value, len(value)) < len(value):
+            raise self.failure(ENOSPC)  # of an attribute that is a file, ZFS forgets the error
 
     def remove_attribute(self, fd: int, namespace: int, name: bytes) -> None:
         """FileNotFoundError if there is no such attribute."""
@@ -481,8 +470,7 @@ class Calls:
         self._call("kevent", kqueue, ctypes.byref(change), 1, None, 0, None)
 
     def unwatch_vnode(self, kqueue: int, fd: int) -> None:
-        change = Kevent(fd, EVFILT_VNODE, EV_DELETE)
-        self._call("kevent", kqueue, ctypes.byref(change), 1, None, 0, None)
+        self._call("kevent", kqueue, ctypes.byref(Kevent(fd, EVFILT_VNODE, EV_DELETE)), 1, None, 0, None)
 
     def take_vnode_events(self, kqueue: int) -> dict[int, int]:
         """What happened since the last call: descriptors, and the notes of each."""

@@ -19,6 +19,7 @@ from smbport.posix.marks import MARKED_KINDS, Unchanged, add_marks
 from smbport.posix.volume import PosixVolume, find_features
 from smbport.posix.walk import MAX_RACES, Root, check_path, error
 from smbport_freebsd.acl import find_acl_type
+from smbport_freebsd.attributes import replace_attribute
 from smbport_freebsd.beneath import new_walker
 from smbport_freebsd.calls import (
     _PC_DEALLOC_PRESENT,
@@ -134,7 +135,7 @@ class FreeBSDVolume(PosixVolume):
                 if wanted != flags:
                     self.calls.set_flags(fd, wanted)
             if Stored(marks) != stored:
-                self.calls.set_attribute(fd, EXTATTR_NAMESPACE_USER, DOSATTRIB, pack_marks(marks))
+                replace_attribute(self.calls, fd, EXTATTR_NAMESPACE_USER, DOSATTRIB, pack_marks(marks))
 
     def keep_birth(self, node: PosixNode, write_ns: int) -> None:
         """FreeBSD moves the time of birth back to an earlier write time, so that is stored before."""

@@ -108,16 +108,7 @@ class LinuxVolume(PosixVolume):
         return found
 
     def _add_entry_marks(self, directory: int, names: list[bytes], found: list[Stat | None]) -> None:
-        unknown: list[tuple[bytes, Stat]] = []
-        find = self._marks.find
-        for name, stat in zip(names, found, strict=True):
-            if stat is None or stat.kind not in MARKED_KINDS:
-                continue
-            marks = find(stat)
-            if marks is None:
-                unknown.append((name, stat))
-            else:
-                add_marks(stat, marks)
+        unknown = self._marks.add_known(names, found)
         if unknown:
             read = read_entry_marks(directory, [name for name, _ in unknown])
             for (_, stat), marks in zip(unknown, read, strict=True):

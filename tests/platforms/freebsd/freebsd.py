@@ -6,11 +6,9 @@ newest release is on ZFS, with lists of NFSv4 and attributes that can be opened;
 POSIX.1e.
 """
 
-import atexit
 import ctypes
 import os
 import select
-import shutil
 import socket
 import sys
 import tempfile
@@ -41,8 +39,8 @@ library = Library(Path(EXEMPT))
 CODE = find_code(EXEMPT)  # while /proc can be read
 if RELEASE >= 15:
     (ctypes.c_char * 16).in_dll(library.loaded, "standin_fstypename").value = b"zfs"
-    named = tempfile.mkdtemp(prefix="smbport-named-")
-    atexit.register(shutil.rmtree, named, ignore_errors=True)  # in capability mode nobody can
+    # Beside the library, and gone with it: to remove what thousands of files had takes longer than a server may.
+    named = tempfile.mkdtemp(prefix="named-", dir=Path(EXEMPT).parent)
     (ctypes.c_char * 200).in_dll(library.loaded, "standin_named").value = os.fsencode(named)
 smbport_freebsd.calls.load_libc = lambda: library
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
 from smbport.posix.files import PosixFile
+from smbport_freebsd.attributes import replace_attribute
 from smbport_freebsd.calls import EINTEGRITY, EXTATTR_NAMESPACE_USER, Calls
 from smbport_freebsd.platform import FreeBSDPlatform
 from smbport_freebsd.volume import FreeBSDVolume
@@ -102,10 +103,10 @@ def test_a_full_disk_in_an_attribute(named: Calls, file, old, new, room):
         named.set_attribute(fd, EXTATTR_NAMESPACE_USER, NAME, old)
     with named.splitting(room):
         if len(new) <= room:
-            named.set_attribute(fd, EXTATTR_NAMESPACE_USER, NAME, new)
+            replace_attribute(named, fd, EXTATTR_NAMESPACE_USER, NAME, new)
         else:
             with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-                named.set_attribute(fd, EXTATTR_NAMESPACE_USER, NAME, new)
+                replace_attribute(named, fd, EXTATTR_NAMESPACE_USER, NAME, new)
     assert named.get_attribute(fd, EXTATTR_NAMESPACE_USER, NAME) == (new if len(new) <= room else old)
 
 

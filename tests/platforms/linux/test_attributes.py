@@ -77,6 +77,7 @@ def test_lengths_of_entries(volume: LinuxVolume, share: Path, by_name: bool, mon
     }  # fmt: skip
 
 
+@pytest.mark.pure_only  # puts a function in the place of the module's
 def test_what_has_none_is_not_asked_again_until_it_changes(
     volume: LinuxVolume, share: Path, monkeypatch: pytest.MonkeyPatch
 ):

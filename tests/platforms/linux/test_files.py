@@ -136,6 +136,7 @@ def test_a_handle_for_writing_only_cannot_tell_what_is_cached(volume: LinuxVolum
         assert file.write_at(8192, b"appended") == 8
 
 
+@pytest.mark.pure_only  # puts functions in the place of the gate's
 def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolume, share: Path, monkeypatch):
     now_ns, waits_of_thread = 10**9, 0
     monkeypatch.setattr(gate, "SLOW_NS", 1000)
@@ -208,6 +209,7 @@ def test_small_files_come_and_go_inline(volume: LinuxVolume, share: Path):
     fails(errno.EBUSY, volume.remove, "", volume.stat("").key)
 
 
+@pytest.mark.pure_only  # puts functions in the place of the gate's
 def test_names_change_in_a_thread_where_it_may_take_long(volume: LinuxVolume, share: Path, monkeypatch):
     (share / "large").write_bytes(bytes(INLINE_WRITE + 1))
     (share / "dir").mkdir()
@@ -276,6 +278,7 @@ def test_a_file_system_without_reservation_checks_the_free_space(volume: LinuxVo
             file.allocate(1, wait=True)
 
 
+@pytest.mark.pure_only  # puts a method in the place of the volume's
 def test_a_lease_of_a_local_program_is_waited_for_in_a_thread_only(volume: LinuxVolume, share: Path, monkeypatch):
     (share / "file").write_text("text")
     real = LinuxVolume._open_leased

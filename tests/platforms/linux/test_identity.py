@@ -289,6 +289,7 @@ def test_the_power_takes_known_numbers(monkeypatch):
     assert os.uname().machine in (why_no_identity(find_own_credentials()) or "")
 
 
+@pytest.mark.pure_only  # puts a function in the place of the module's
 def test_the_power_takes_capabilities_and_normal_securebits(monkeypatch):
     monkeypatch.setattr(identity, "find_effective_capabilities", lambda: 0b10)
     assert "securebits" in (why_no_identity(find_own_credentials()) or "")
