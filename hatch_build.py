@@ -236,8 +236,10 @@ def write_init(lines: list[str], node: ast.ClassDef, fields: list[ast.AnnAssign]
     if any(isinstance(field.value, ast.Call) for field in fields):
         return  # field(default_factory=...)
     names = [ast.unparse(field.target) for field in fields]
-    lines[first_line(node) - 1] = "@dataclass(init=False)"
-    parameters = ", ".join(["self", *map(ast.unparse, fields)])
+    [decorator] = node.decorator_list
+    options = [ast.unparse(each) for each in getattr(decorator, "keywords", []) if each.arg != "slots"]
+    lines[decorator.lineno - 1] = f"@dataclass({', '.join(['init=False', *options])})"
+    parameters = ", ".join(["self", *["*"] * ("kw_only=True" in options), *map(ast.unparse, fields)])
     assignments = "; ".join(f"self.{name} = {name}" for name in names)
     put(lines, fields[0].lineno - 1, f"    def __init__({parameters}) -> None: {assignments}")
 

@@ -163,6 +163,20 @@ def test_a_state_is_what_it_was(given: dict[Path, str]) -> None:
     assert made.Stat(*arguments) == made.Stat(*arguments) != made.Stat(*arguments, True)
 
 
+def test_keys_have_no_place_in_a_log_here_either(given: dict[Path, str]) -> None:
+    assert "@dataclass(init=False, repr=False)\n" in given[Path("smbport/security/keys.py")]
+
+
+def test_a_name_of_exceptions_has_one_type(given: dict[Path, str]) -> None:
+    """In each function: compiled, the first `except ... as` decides, and another one is a TypeError."""
+    for module, source in given.items():
+        for function in ast.walk(ast.parse(source)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                handlers = [each for each in ast.walk(function) if isinstance(each, ast.ExceptHandler) and each.name]
+                kinds = {(each.name, ast.unparse(each.type)) for each in handlers if each.type}
+                assert len(kinds) == len({name for name, _ in kinds}), (module, function.name)
+
+
 def test_what_others_derive_from_is_marked(build: dict[str, Any], given: dict[Path, str]) -> None:
     volume = given[Path("smbport/posix/volume.py")].splitlines()
     assert volume[volume.index("class PosixVolume:") - 1] == build["MARK"]

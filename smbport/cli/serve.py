@@ -86,6 +86,9 @@ def _set_up_log(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
+    # The lines do not say where in the code, in which thread and which process: finding that out is half of a line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as the manual of logging says, under Optimization
 
 
 def _users(

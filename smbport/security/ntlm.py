@@ -136,8 +136,8 @@ class NtlmChallenge:
             user, domain = parsed.user.decode("utf-16-le"), parsed.domain.decode("utf-16-le")
         except BadStructure as error:
             raise BadToken(f"AUTHENTICATE {error}") from None
-        except UnicodeDecodeError as error:
-            raise BadToken(f"a name that is not UTF-16: {error.reason}") from None
+        except UnicodeDecodeError as reason:  # another name: compiled, each has one type
+            raise BadToken(f"a name that is not UTF-16: {reason.reason}") from None
         flags = parsed.flags & self._flags
         proof, blob = _split_response(parsed.nt_response, parsed.lm_response, anonymous_allowed=not user)
         if proof and flags & _REQUIRED != _REQUIRED:

@@ -294,8 +294,8 @@ async def test_what_is_in_a_thread_is_answered_on_its_own_channel(start, gate) -
     await trio.testing.wait_all_tasks_blocked()
     gate.open()
     assert await second.answers(1) == {two: Status.SUCCESS}
+    await world.until(lambda: len(world.listener.connections) == 1)  # the other write is over, too
     assert await second.do(second.read, file, 0, 2) == b"12"
-    await world.until(lambda: len(world.listener.connections) == 1)
 
 
 def census() -> Counter[str]:

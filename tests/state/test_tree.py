@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from smbport.platform import FileKey
+from smbport.platform import Features, FileKey, Stat
 from smbport.security.access import Token
 from smbport.state.descriptors import Descriptors
 from smbport.state.dfs import DfsLink
@@ -18,7 +18,7 @@ NOBODY = Token(WellKnownSid.ANONYMOUS, WellKnownSid.ANONYMOUS, WellKnownSid.ANON
 
 
 def share(*, volume_read_only=False, **settings):
-    volume = SimpleNamespace(features=SimpleNamespace(read_only=volume_read_only))
+    volume = SimpleNamespace(features=Features(file_system="ext4", read_only=volume_read_only))
     return Share(ShareSettings(name="Data", path="data", **settings), volume)
 
 
@@ -113,7 +113,7 @@ def test_spellings_are_remembered_where_case_does_not_matter(case_sensitive):
 class Snapshot:
     """A volume that tells who looks at it, and whether it was closed."""
 
-    features = SimpleNamespace(read_only=True)
+    features = Features(file_system="ext4", read_only=True)
     closed = False
 
     def __init__(self, account=None):
@@ -162,7 +162,7 @@ def test_files_of_snapshots_are_others(world):
     tree = connect(world, share())
     keys = []
     for place in (tree, tree.as_of(Snapshot(), 5), tree.as_of(Snapshot(), 6)):
-        stat = SimpleNamespace(key=FileKey(1, 2))
+        stat = Stat(FileKey(1, 2), *range(11), None)
         place.set_apart(stat)
         keys.append(stat.key)
     assert keys[0] == FileKey(1, 2)
