@@ -22,6 +22,7 @@ from typing import Any, Final
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VARIABLE: Final = "SMBPORT_COMPILE"
+IF_POSSIBLE: Final = "if-possible"  # a value of it: where there is no compiler, say so and leave all as it is
 
 HOT: Final = (
     "smbport/wire/all_information.py",
@@ -38,6 +39,9 @@ HOT: Final = (
     "smbport/security/*.py",
     "smbport/state/*.py",
     "smbport/commands/**/*.py",
+    "smbport/compression/*.py",
+    "smbport/control/answers.py",
+    "smbport/control/rules.py",
     "smbport/server/conversation.py",
     "smbport/server/drive.py",
     "smbport/server/readiness.py",
@@ -52,6 +56,8 @@ HOT: Final = (
     "platforms/linux/smbport_linux/beneath.py",
     "platforms/linux/smbport_linux/identity.py",
     "platforms/linux/smbport_linux/inline.py",
+    "platforms/linux/smbport_linux/ksmbd/netlink.py",
+    "platforms/linux/smbport_linux/ksmbd/upcalls.py",
     "platforms/linux/smbport_linux/stats.py",
     "platforms/linux/smbport_linux/volume.py",
 )
@@ -73,6 +79,7 @@ class CompileHook(BuildHookInterface[Any]):
     """Adds extension modules to the wheel."""
 
     PLUGIN_NAME = "custom"
+    _folder: "tempfile.TemporaryDirectory[str] | None" = None  # with what was compiled
 
     def dependencies(self) -> list[str]:
         """What pip fetches for the build.  mypyc checks the source, so it needs what the source imports."""
@@ -84,6 +91,9 @@ class CompileHook(BuildHookInterface[Any]):
             return
         if version == "editable":
             self.app.abort(f"{VARIABLE} is set, but an editable install is never compiled")
+        if os.environ[VARIABLE] == IF_POSSIBLE and (reason := why_no_compiler()):
+            self.app.display_warning(f"not compiled: {reason}")
+            return
         reason = why_not()
         if reason is not None:
             self.app.abort(f"{VARIABLE} is set, but {reason}")
@@ -103,7 +113,7 @@ class CompileHook(BuildHookInterface[Any]):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """The wheel has its copies."""
-        if self._wanted:
+        if self._folder is not None:
             self._folder.cleanup()
 
     @property
@@ -293,6 +303,11 @@ def why_not() -> str | None:
     except ImportError as error:
         needed = shlex.join(DEPENDENCIES)
         return f"{error.name} is not installed; leave out --no-build-isolation, or: pip install {needed}"
+    return why_no_compiler()
+
+
+def why_no_compiler() -> str | None:
+    """What this machine lacks for that."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     if shutil.which(compiler) is None:
         return f"there is no C compiler {compiler!r}; install one (Debian: apt install gcc), or name yours in CC"

@@ -195,6 +195,8 @@ def test_what_finds_no_room_is_said(build: dict[str, Any]) -> None:
 
 @pytest.mark.skipif("SMBPORT_TEST_COMPILED" not in os.environ, reason="for `tox run -e compiled`")
 def test_here_it_is_compiled(build: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    if reason := build["why_no_compiler"]():
+        pytest.skip(reason)
     for module, reason in build["hot_modules"](ROOT):
         parts = module.with_suffix("").parts
         spec = find_spec(".".join(parts[2:] if parts[0] == "platforms" else parts))
@@ -208,8 +210,35 @@ def test_here_it_is_compiled(build: dict[str, Any], capsys: pytest.CaptureFixtur
 
 def test_nothing_is_compiled_unasked(build: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     hook = build["CompileHook"](str(ROOT), {}, None, None, str(ROOT), "wheel")
-    for value, wanted in ((None, False), ("", False), ("0", False), ("1", True)):
+    for value, wanted in ((None, False), ("", False), ("0", False), ("1", True), ("if-possible", True)):
         monkeypatch.delenv("SMBPORT_COMPILE", raising=False)
         if value is not None:
             monkeypatch.setenv("SMBPORT_COMPILE", value)
         assert hook._wanted is wanted
+
+
+@pytest.mark.parametrize("value", ["1", "if-possible"])
+def test_without_a_compiler(build: dict[str, Any], monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """It fails where compiling was asked for, and makes what it always made where it is to be tried."""
+    said: list[str] = []
+
+    class App:
+        def display_warning(self, message: str) -> None:
+            said.append(message)
+
+        def abort(self, message: str) -> None:
+            raise SystemExit(message)
+
+    monkeypatch.setenv("SMBPORT_COMPILE", value)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    hook = build["CompileHook"](str(ROOT), {}, None, None, str(ROOT), "wheel", app=App())
+    data: dict[str, Any] = {}
+    if value == "1":
+        with pytest.raises(SystemExit, match="SMBPORT_COMPILE is set, but"):
+            hook.initialize("standard", data)
+        return
+    hook.initialize("standard", data)
+    hook.finalize("standard", data, "")
+    assert data == {}
+    [line] = said
+    assert line.startswith("not compiled: there is no C compiler 'no-such-compiler'")

@@ -6,7 +6,7 @@ from smbport.wire.record import BadStructure
 
 __all__ = ["IS_HERE", "compress", "decompress"]
 
-IS_HERE = find_spec("lz4") is not None
+IS_HERE: bool = find_spec("lz4") is not None
 
 if IS_HERE:
     import lz4.block

@@ -1,7 +1,7 @@
 """FILE_ALL_INFORMATION, packed in one call.  [MS-FSCC] 2.4.2
 
-Apart from its record, which reads it, because clients ask for it whenever they look at a file and records cannot be
-compiled (docs/decisions/005).
+Apart from its record, which reads it, because clients ask for it whenever they look at a file: one call packs what
+would be eight records.
 """
 
 import struct

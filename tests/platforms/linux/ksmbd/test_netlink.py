@@ -69,6 +69,7 @@ def test_a_name_that_no_family_can_have():
         find_family("x" * 100)
 
 
+@pytest.mark.pure_only
 def test_a_socket_that_cannot_be_set_up_is_closed(monkeypatch):
     before = os.listdir("/dev/fd")
     monkeypatch.setattr(netlink, "RECEIVE_BUFFER", b"1")  # too short for a number
