@@ -15,9 +15,9 @@ On two processors, both servers pay more for waking up than for an ECHO.
 NAMES: Final = """
 **Tried:** names that stay known, a response of CREATE in one piece, and the compiled core, which takes an open with
 its close from 73 to 26 µs without a socket ([decision 5](../decisions/005-compiled-core.md)); what a directory looked
-like is seen inside of the call that changes it, so that a file that is made and deleted takes 19 system calls instead of
-31. **Limit:** four system calls for an open, seven for a look at a file, 28 from create to delete (smbd's, with those on
-its databases: 18, 17, 64), and Python: plan, rights, share modes. No function has more than a few hundredths.
+like is seen inside of the call that changes it, so a file that is made and deleted takes 19 system calls instead of 31.
+**Limit:** four system calls for an open, seven for a look at a file, 28 from create to delete (smbd, with those on its
+databases and sockets: 18, 17, 64), and Python: plan, rights, share modes. No function has more than a few hundredths.
 """
 MANY_AT_ONCE: Final = """
 **Tried:** one receive and one send for all requests that are there; nothing is done for each request that can be done

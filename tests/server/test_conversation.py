@@ -1,4 +1,4 @@
-"""smbport.server.conversation, over real sockets: what is answered, in which order, and what one client costs others."""
+"""smbport.server.conversation, over real sockets: what is answered, in which order, and what that costs others."""
 
 import gc
 import itertools
