@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from benchmarks.cold import warm
 from benchmarks.gang import Gang, LoadError
 from benchmarks.logon import logged_on
 from benchmarks.processes import count, settle, steady_bytes
@@ -66,6 +67,8 @@ def _measure(gang: Gang, server: Server, row: Row, seconds: float, directory: Pa
             for need in row.needs:
                 with logged_on(server) as connection:
                     make(connection, need, server.path)
+            if "data" in row.needs:
+                warm(server)
             return measure_row(gang, server, row, seconds)
     except (LoadError, ServerError, OSError, StatusError) as error:
         return Absent(f"failed: {error}".partition("\n")[0])

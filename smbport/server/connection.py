@@ -214,8 +214,11 @@ class ClientConnection:
 
     async def _lose_sessions(self) -> None:
         """Those that have no other channel."""
+        lost = self.state.sessions_lost()
+        if not lost:
+            return
         with trio.CancelScope(shield=True):
-            for session in self.state.sessions_lost():
+            for session in lost:
                 with self._outliving_bugs():
                     for opened in session.lose():
                         await self._delete(opened)

@@ -27,6 +27,13 @@ def test_it_says_how_it_was_done(cooled, monkeypatch) -> None:
     assert cold.cool(cooled) == "cold by posix_fadvise"
 
 
+def test_it_is_read_again_for_whoever_comes_next(cooled) -> None:
+    cold.cool(cooled)
+    cold.warm(cooled)
+    with (cooled.path / FILE).open("rb") as file:
+        assert cold.is_cached(file.fileno())
+
+
 def test_the_last_resort_and_its_failure(cooled, monkeypatch, tmp_path) -> None:
     switch = tmp_path / "drop_caches"
     monkeypatch.setattr(cold, "DROP_CACHES", switch)
