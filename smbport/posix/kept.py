@@ -406,7 +406,7 @@ class KeptValues:
 
 
 class KeptAcl:
-    """The power `acl`: room for descriptors.  The lists of the file system, where it has some, are left alone."""
+    """The power `acl`: room for descriptors.  What lists a file system has, a port may know."""
 
     __slots__ = ()
     names: Sequence[str] = ("security.NTACL", "user.NTACL")

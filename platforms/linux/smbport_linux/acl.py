@@ -93,7 +93,7 @@ def parse(value: bytes | None) -> tuple[AclEntry, ...]:
 
 
 def pack(acl: Sequence[AclEntry]) -> bytes:
-    entries = sorted(acl)  # the kernel takes no other order
+    entries = sorted(acl, key=lambda entry: (entry.tag, entry.id))  # the kernel takes no other order
     return VERSION.pack(2) + b"".join(
         ENTRY.pack(entry.tag, entry.permissions, entry.id if entry.tag in WITH_ID else NO_ID) for entry in entries
     )

@@ -11,6 +11,7 @@ crate `libc` has for 64-bit QNX 7.1 (`unix/nto`), which its authors test against
 import ctypes
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import c_char, c_char_p, c_int, c_uint, c_uint8, c_uint64, c_ulong, c_void_p
 from errno import EINTR, ENOSYS
 from ipaddress import IPv4Address, IPv6Address
@@ -110,6 +111,11 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "inotify_rm_watch": (c_int, (c_int, c_int)),
     "getifaddrs": (c_int, (c_void_p,)),
     "freeifaddrs": (None, (c_void_p,)),
+    "acl_get_fd": (c_void_p, (c_int,)),
+    "acl_set_fd": (c_int, (c_int, c_void_p)),
+    "acl_to_text": (c_void_p, (c_void_p, c_void_p)),
+    "acl_from_text": (c_void_p, (c_char_p,)),
+    "acl_free": (c_int, (c_void_p,)),
 }
 """What each function returns and takes."""
 
@@ -169,6 +175,30 @@ class Calls:
     def inotify_remove_watch(self, fd: int, watch: int) -> None:
         """Watch it no more.  If the watch is over already, nothing happens."""
         self._functions["inotify_rm_watch"](fd, watch)
+
+    def acl_text(self, fd: int) -> str:
+        """The access control list of something open, in the long text form, with names where there are some."""
+        with self._made("acl_get_fd", fd) as acl, self._made("acl_to_text", acl, None) as text:
+            return os.fsdecode(ctypes.string_at(text))
+
+    def set_acl_text(self, fd: int, text: str) -> None:
+        """Replace it."""
+        with self._made("acl_from_text", text.encode()) as acl:
+            self._call("acl_set_fd", fd, acl)
+
+    @contextmanager
+    def _made(self, name: str, *arguments: object) -> Iterator[int]:
+        """What a function of access control lists has made; it is freed afterwards."""
+        function = self._functions.get(name)
+        if function is None:
+            raise failure(ENOSYS)
+        made = function(*arguments)
+        if not made:
+            raise failure(ctypes.get_errno())
+        try:
+            yield made
+        finally:
+            self._functions["acl_free"](made)
 
     def interface_addresses(self) -> list[tuple[str, int, str]]:
         """Name, IFF_ flags and address of each interface, once for every IPv4 and IPv6 address it has."""

@@ -66,4 +66,8 @@ def probe(calls: Calls) -> QnxPlatform:
         absent=ABSENT | {power: reason for power, reason in reasons.items() if reason},
     )
     keep_beside(platform)  # QNX has no extended attributes, no named streams, and no room for a descriptor
+    if platform.acl is not None:
+        from smbport_qnx.acl import QnxAccessControl
+
+        platform.acl = QnxAccessControl(calls)
     return platform

@@ -4,10 +4,13 @@
  * behind is Linux, so this shows that the port calls rightly and reads rightly, and nothing of how QNX behaves.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -58,6 +61,7 @@ char base_type[16] = "qnx6"; /* what a test wants it to be */
 int lies;                    /* whether f_namemax is another than everybody else says */
 int last_mask;               /* of inotify_add_watch */
 int lists_given;             /* by getifaddrs, and not freed */
+int acls_given;              /* by the functions of access control lists, and not freed */
 
 int fstatvfs(int fildes, struct qnx_statvfs *buf)
 {
@@ -139,4 +143,99 @@ void freeifaddrs(struct qnx_ifaddrs *ifp)
         free(ifp);
         ifp = next;
     }
+}
+
+/* Access control lists: texts in memory, each good until its file is changed in another way. */
+enum { FILES = 64, TEXT = 1024 };
+
+static struct {
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+    char text[TEXT];
+} known[FILES];
+static unsigned next_known;
+
+static char *give(const char *text)
+{
+    acls_given++;
+    return strdup(text);
+}
+
+static int is_of(unsigned index, const struct stat *found)
+{
+    return known[index].device == found->st_dev && known[index].inode == found->st_ino &&
+           known[index].changed.tv_sec == found->st_ctim.tv_sec &&
+           known[index].changed.tv_nsec == found->st_ctim.tv_nsec;
+}
+
+static void add_line(char *text, const char *tag, unsigned bits)
+{
+    sprintf(text + strlen(text), "%s::%c%c%c\n", tag, bits & 4 ? 'r' : '-', bits & 2 ? 'w' : '-', bits & 1 ? 'x' : '-');
+}
+
+static unsigned bits_of(const char *text, const char *tag)
+{
+    const char *at = strstr(text, tag);
+    if (!at)
+        return 8;
+    at += strlen(tag);
+    return (at[0] == 'r') << 2 | (at[1] == 'w') << 1 | (at[2] == 'x');
+}
+
+void *acl_get_fd(int fd)
+{
+    struct stat found;
+    char text[64] = "";
+    if (fstat(fd, &found))
+        return NULL;
+    for (unsigned index = 0; index < FILES; index++)
+        if (is_of(index, &found))
+            return give(known[index].text);
+    add_line(text, "user", found.st_mode >> 6);
+    add_line(text, "group", found.st_mode >> 3);
+    add_line(text, "other", found.st_mode);
+    return give(text);
+}
+
+void *acl_from_text(const char *buf_p)
+{
+    if (strlen(buf_p) >= TEXT || (bits_of(buf_p, "user::") | bits_of(buf_p, "group::") | bits_of(buf_p, "other::")) & 8) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return give(buf_p);
+}
+
+char *acl_to_text(void *acl, ssize_t *len_p)
+{
+    if (len_p)
+        *len_p = strlen(acl);
+    return give(acl);
+}
+
+int acl_set_fd(int fd, void *acl)
+{
+    unsigned mask = bits_of(acl, "mask::");
+    unsigned group = mask & 8 ? bits_of(acl, "group::") : mask;
+    struct stat found;
+    unsigned index = 0;
+    if (fchmod(fd, bits_of(acl, "user::") << 6 | group << 3 | bits_of(acl, "other::")) || fstat(fd, &found))
+        return -1;
+    while (index < FILES && (known[index].device != found.st_dev || known[index].inode != found.st_ino))
+        index++;
+    if (index == FILES)
+        index = next_known++ % FILES;
+    known[index].device = found.st_dev;
+    known[index].inode = found.st_ino;
+    known[index].changed = found.st_ctim;
+    strcpy(known[index].text, acl);
+    return 0;
+}
+
+int acl_free(void *obj_p)
+{
+    acls_given--;
+    free(obj_p);
+    return 0;
 }
