@@ -54,6 +54,7 @@ def test_what_cannot_be_relied_on_is_absent(calls, monkeypatch):
 def test_the_exam(calls, tmp_path):
     report = examine(probe(calls), str(tmp_path))
     assert report.passed, str(report)
+    assert "no lists" not in str(report)
     assert {finding.check for finding in report.findings if finding.outcome == "absent"} == {
         "clone", "compression", "identity", "range_locks", "read_only", "snapshots", "sparse",
     }  # fmt: skip
