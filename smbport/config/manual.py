@@ -107,6 +107,8 @@ DOCS: Final = {
     "limits.session_timeout_s": "A new connection must have a logged-on user within this time.",
     "limits.idle_timeout_s": "A silent connection without open files ends after this time.",
     "limits.send_timeout_s": "A client that takes no byte of an answer for this time is disconnected.",
+    "limits.busy_wait_us": "For so many microseconds a server on Linux waits awake for the next request, while those "
+    "have been coming that fast: waking up takes as long. 0: it sleeps always, as it does on other systems.",
     "limits.frame_before_session": "The longest message before a user is logged on.",
     "limits.sessions_in_setup": "Unfinished logons on one connection.",
     "limits.sessions_per_connection": "Users on one connection.",

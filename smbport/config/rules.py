@@ -23,6 +23,7 @@ CREDIT_SIZE: Final = 65536  # bytes of a request or its answer that one credit p
 COUNT_RANGE: Final = (1, 2**31 - 1)
 SECONDS_RANGE: Final = (0.001, 366 * 86400)
 RANGES: Final = {
+    "busy_wait_us": (0, 1000),
     "credits": (1, 65535),  # as many as one answer can grant
     "frame_before_session": (16 << 10, 0xFFFFFF),  # a Kerberos ticket; the longest that a frame's length can say
     "read_size": (64 << 10, 8 << 20),

@@ -36,7 +36,7 @@ class Listener:
         self._strangers: set[ClientConnection] = set()  # nobody was logged on there when we last looked
         self._pool = BufferPool()
         self._threads = trio.CapacityLimiter(THREADS)
-        self._readiness = new_readiness(server.platform.sockets, self._threads)
+        self._readiness = new_readiness(server.platform.sockets, self._threads, server.settings.limits.busy_wait_us)
 
     async def serve(
         self, sockets: Sequence[socket.socket], task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED

@@ -5,10 +5,12 @@ enough to drive that of the answer out of the processor's caches.  Here one task
 and calls whoever is ready (docs/decisions/007).
 
 A client that asks one thing at a time asks the next within microseconds of the answer.  So the task stays and waits
-for it in the system call, asleep, as long as nobody else can be late by that.
+for it in the system call, as long as nobody else can be late by that: awake for those microseconds, if that has been
+worth it, because a processor that went to sleep takes as long to wake up; then asleep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Final, Protocol, cast
 
 import trio
@@ -20,8 +22,9 @@ __all__ = ["PlainReadiness", "Readiness", "SharedReadiness", "new_readiness"]
 STAY_S: Final = 0.001  # how long to wait for the next request: systems have no smaller unit
 TURN_S: Final = 0.002  # after that, trio's other tasks have their turn, whoever asks for more
 MOST: Final = 128  # descriptors at a time
+FEW: Final = 16  # the same, where one is expected: the system call allocates room for them all
 MANY: Final = 4  # when so many were ready at once, others have become so meanwhile
-PATIENCE: Final = 8, 1024  # so many requests in a row must have come soon, before staying is tried (again)
+PATIENCE: Final = 8, 1024  # so many requests in a row must have come soon, before it stays, or stays awake (again)
 
 
 class Readiness(Protocol):
@@ -37,10 +40,10 @@ class Readiness(Protocol):
         """When nobody attends any more."""
 
 
-def new_readiness(sockets: Sockets, threads: trio.CapacityLimiter) -> Readiness:
-    """The best that this system has; `threads` work for the server."""
+def new_readiness(sockets: Sockets, threads: trio.CapacityLimiter, busy_wait_us: int) -> Readiness:
+    """The best that this system has; `threads` work for the server.  See `Limits` for `busy_wait_us`."""
     ready = sockets.ready_set()
-    return PlainReadiness() if ready is None else SharedReadiness(ready, threads)
+    return PlainReadiness() if ready is None else SharedReadiness(ready, threads, busy_wait_us)
 
 
 class PlainReadiness:
@@ -67,27 +70,30 @@ class SharedReadiness:
     compiled.
     """
 
-    def __init__(self, ready: ReadySet, threads: trio.CapacityLimiter) -> None:
+    def __init__(self, ready: ReadySet, threads: trio.CapacityLimiter, busy_wait_us: int) -> None:
         self._ready = ready
+        self._busy_wait_s = busy_wait_us / 1e6
         self._calls: dict[int, Callable[[], bool]] = {}
         self._left: dict[int, trio.lowlevel.ParkingLot] = {}  # who is told that its call said False
         self._threads = (threads, trio.to_thread.current_default_thread_limiter())
         self._others = False  # tasks that have come to have something to do in this turn
         self._soon = 0  # how many times in a row somebody was ready soon after the last turn
         self._patience = PATIENCE[0]
+        self._short = 0  # how many times in a row somebody was ready so soon that staying awake would have met it
+        self._short_patience = PATIENCE[0]
 
     async def run(self) -> None:
         """See `Readiness`."""
-        descriptor, ended = self._ready.fileno(), trio.current_time()
+        descriptor, ended = self._ready.fileno(), perf_counter()
         instrument = cast("trio.abc.Instrument", self)
         trio.lowlevel.add_instrument(instrument)
         try:
             while True:
                 await trio.lowlevel.wait_readable(descriptor)
-                begun = trio.current_time()
+                begun = perf_counter()
                 self._soon = self._soon + 1 if begun - ended < STAY_S else 0
                 self._turn(begun + TURN_S)
-                ended = trio.current_time()
+                ended = perf_counter()
         finally:
             trio.lowlevel.remove_instrument(instrument)
 
@@ -116,28 +122,48 @@ class SharedReadiness:
 
     def _turn(self, end: float) -> None:
         """Call whoever is ready, and again while it is worth it and nobody else wants to run."""
-        self._others = is_known = False
-        wait_s = 0.0
-        while events := self._ready.wait(wait_s, MOST):
+        self._others = is_known = stays = False
+        while events := self._stay() if stays else self._ready.wait(0, MOST):
             for descriptor, _ in events:
                 call = self._calls.get(descriptor)
                 if call is not None and not call():
                     self._forget(descriptor)
             if self._others:
                 return
-            if trio.current_time() >= end:
+            if perf_counter() >= end:
                 self._patience = max(self._patience // 2, PATIENCE[0])
                 return
             if self._soon >= self._patience:
-                wait_s = STAY_S
+                stays = True
             elif len(events) < MANY:
                 return
             if not is_known and not self._is_alone():
                 return
             is_known = True  # threads and time-outs do not begin without a task
-        if wait_s:  # it stayed in vain
+        if stays:  # in vain
             self._soon = 0
             self._patience = min(self._patience * 2, PATIENCE[1])
+
+    def _stay(self) -> Sequence[tuple[int, int]]:
+        """Whoever is ready next, if that is soon."""
+        return (self._short >= self._short_patience and self._wait_awake()) or self._wait_asleep()
+
+    def _wait_awake(self) -> Sequence[tuple[int, int]]:
+        end = perf_counter() + self._busy_wait_s
+        while perf_counter() < end:
+            if events := self._ready.wait(0, FEW):
+                self._short_patience = PATIENCE[0]
+                return events
+        self._short = 0
+        self._short_patience = min(self._short_patience * 2, PATIENCE[1])
+        return ()
+
+    def _wait_asleep(self) -> Sequence[tuple[int, int]]:
+        begun = perf_counter()
+        events = self._ready.wait(STAY_S, MOST)
+        is_short = perf_counter() - begun < 2 * self._busy_wait_s  # half of it is to wake up, as far as is known
+        self._short = self._short + 1 if is_short else 0
+        return events
 
     def _is_alone(self) -> bool:
         """Whether nobody whom trio knows of becomes late now: tasks, time-outs, threads, clients that read slowly."""

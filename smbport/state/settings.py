@@ -28,6 +28,7 @@ class Limits:
     session_timeout_s: float = 30
     idle_timeout_s: float = 900  # a connection without opens; with opens it is never ended for idleness
     send_timeout_s: float = 60  # without a byte taken by the client
+    busy_wait_us: int = 50  # awake, for the next of requests that come that fast; 0: always asleep
     frame_before_session: int = 65536  # bytes
     sessions_in_setup: int = 8  # per connection
     sessions_per_connection: int = 64

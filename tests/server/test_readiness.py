@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from time import perf_counter
 
 import pytest
 import trio
@@ -22,7 +23,8 @@ def ready_set() -> ReadySet:
 
 
 KINDS = [
-    pytest.param(lambda: SharedReadiness(ready_set(), trio.CapacityLimiter(1)), id="shared"),
+    pytest.param(lambda: SharedReadiness(ready_set(), trio.CapacityLimiter(1), 50), id="shared"),
+    pytest.param(lambda: SharedReadiness(ready_set(), trio.CapacityLimiter(1), 0), id="shared, always asleep"),
     pytest.param(PlainReadiness, id="plain"),
 ]
 
@@ -114,7 +116,7 @@ class FakeSet:
 
 @pytest.fixture
 async def staying() -> AsyncIterator[SharedReadiness]:
-    readiness = SharedReadiness(ready_set(), trio.CapacityLimiter(1))
+    readiness = SharedReadiness(ready_set(), trio.CapacityLimiter(1), busy_wait_us=0)
     readiness.close()
     readiness._soon = PATIENCE[0]
     readiness._calls[7] = lambda: True
@@ -125,7 +127,7 @@ async def staying() -> AsyncIterator[SharedReadiness]:
 
 def turn(readiness: SharedReadiness, ready: int, seconds: float = 60) -> list[float]:
     readiness._ready = ready = FakeSet(ready)
-    readiness._turn(trio.current_time() + seconds)
+    readiness._turn(perf_counter() + seconds)
     return ready.waits
 
 
@@ -138,6 +140,31 @@ async def test_it_stays_while_requests_come_soon(staying: SharedReadiness) -> No
         staying._soon = PATIENCE[1]
         turn(staying, 1)
     assert staying._patience == PATIENCE[1]
+
+
+async def test_it_stays_awake_while_pauses_are_short(staying: SharedReadiness) -> None:
+    staying._busy_wait_s = 3600  # shorter than that are those of a test
+    asleep = [module.STAY_S] * PATIENCE[0]
+    staying._ready = ready = FakeSet(PATIENCE[0] + 4)
+    staying._calls[7] = lambda: not len(ready.waits) > PATIENCE[0] + 2 or staying.task_scheduled(None) is None
+    staying._turn(perf_counter() + 60)
+    assert ready.waits == [0, *asleep, 0, 0]
+
+
+async def test_it_sleeps_again_when_it_stayed_awake_in_vain(staying: SharedReadiness) -> None:
+    staying._short, staying._busy_wait_s = PATIENCE[0], 1e-9
+    assert turn(staying, 1) == [0, module.STAY_S]
+    assert staying._short_patience == 2 * PATIENCE[0]
+    for _ in range(20):
+        staying._short, staying._soon = PATIENCE[1], PATIENCE[1]
+        turn(staying, 1)
+    assert staying._short_patience == PATIENCE[1]
+
+
+async def test_a_long_pause_says_that_the_next_is_slept_through(staying: SharedReadiness) -> None:
+    staying._short, staying._short_patience, staying._busy_wait_s = PATIENCE[0], PATIENCE[1], 1e-9
+    assert turn(staying, 2) == [0, module.STAY_S, module.STAY_S]
+    assert staying._short == 0
 
 
 async def test_a_turn_has_an_end(staying: SharedReadiness) -> None:
@@ -181,7 +208,7 @@ async def test_it_does_not_stay_when_somebody_reads_slowly(staying: SharedReadin
 
 async def test_a_system_without_such_a_set() -> None:
     threads = trio.CapacityLimiter(1)
-    assert isinstance(new_readiness(PosixSockets(), threads), PlainReadiness)
-    shared = new_readiness(probe().sockets, threads)
+    assert isinstance(new_readiness(PosixSockets(), threads, 50), PlainReadiness)
+    shared = new_readiness(probe().sockets, threads, 50)
     assert isinstance(shared, SharedReadiness)
     shared.close()

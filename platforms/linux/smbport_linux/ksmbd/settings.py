@@ -161,6 +161,9 @@ def _limits(release: Release) -> dict[str, KernelSetting]:
         "limits.session_timeout_s": none,
         "limits.idle_timeout_s": _yes("By ksmbd, in whole minutes, rounded up."),
         "limits.send_timeout_s": _own("ksmbd's own."),
+        "limits.busy_wait_us": KernelSetting(
+            "ksmbd always sleeps.", False, lambda value, others: "ksmbd sleeps between requests" if value else None
+        ),
         "limits.frame_before_session": _own("ksmbd's own."),
         "limits.sessions_in_setup": none,
         "limits.sessions_per_connection": sessions,
