@@ -41,6 +41,7 @@ HOT: Final = (
     "smbport/commands/**/*.py",
     "smbport/compression/*.py",
     "smbport/control/answers.py",
+    "smbport/control/lines.py",
     "smbport/control/rules.py",
     "smbport/server/conversation.py",
     "smbport/server/drive.py",
@@ -50,19 +51,22 @@ HOT: Final = (
     "smbport/posix/dosattrib.py",
     "smbport/posix/gate.py",
     "smbport/posix/marks.py",
+    "smbport/posix/nodes.py",
     "smbport/posix/volume.py",
     "smbport/posix/walk.py",
     "platforms/linux/smbport_linux/attributes.py",
     "platforms/linux/smbport_linux/beneath.py",
+    "platforms/linux/smbport_linux/files.py",
     "platforms/linux/smbport_linux/identity.py",
     "platforms/linux/smbport_linux/inline.py",
     "platforms/linux/smbport_linux/ksmbd/netlink.py",
+    "platforms/linux/smbport_linux/ksmbd/questions.py",
     "platforms/linux/smbport_linux/ksmbd/upcalls.py",
     "platforms/linux/smbport_linux/stats.py",
     "platforms/linux/smbport_linux/volume.py",
 )
-"""What requests run through.  The handles of ports are not among it: they derive from two classes each, and mypyc has
-no such."""
+"""What requests run through.  Handles of directories are not among it, nor those of other ports: they derive from two
+classes each, and mypyc has no such."""
 
 INTERPRETED: Final = {
     "smbport/state/settings.py": "the configuration reads its annotations, and mypyc keeps only their classes",

@@ -83,11 +83,11 @@ def _squeeze(data: bytes, algorithm: int, patterns: bool | None, *, wait: bool =
     return squeeze(data, algorithm, patterns=patterns)
 
 
-def compressed_parts(connection: Connection, message: bytearray, reply: CompressedReply) -> list[bytearray | bytes]:
-    """What to send for a message, which has 4 bytes of room in front, and its payload; the first part has them too."""
-    plain, size = bytes(memoryview(message)[4:]), len(reply.payload or b"")
+def compressed_parts(connection: Connection, message: bytearray, reply: CompressedReply) -> list[bytes]:
+    """What to send for a message and its payload."""
+    size = len(reply.payload or b"")
     if connection.chained_compression:
-        head = chained_head(plain, size)
+        head = chained_head(message, size)
     else:
-        head = unchained_head(plain, connection.compressor, size)
-    return [bytearray(4) + head, reply.packed]
+        head = unchained_head(message, connection.compressor, size)
+    return [head, reply.packed]

@@ -7,6 +7,7 @@
 Nothing here does I/O, so the whole protocol runs under a fuzzer without a socket.
 """
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +22,7 @@ from smbport.state.connection import Connection
 from smbport.state.session import Channel, Session
 from smbport.wire.constants import Capability, Command, Dialect, HeaderFlag, name
 from smbport.wire.error import pack_error_response
-from smbport.wire.frame import frame_prefix, response_message, split_compound
+from smbport.wire.frame import frame_magic, frame_prefix, response_message, split_compound
 from smbport.wire.header import COMPRESSION_MAGIC, HEADER_SIZE, SMB2_MAGIC, TRANSFORM_MAGIC, Header, TransformHeader
 from smbport.wire.record import BadStructure, Buffer
 from smbport.wire.status import Disconnect, Status, StatusError, status_name
@@ -35,6 +36,9 @@ _SUCCESSES: Final = (
 )  # fmt: skip
 # SIGNED too, as Windows does: a client that signs wants to see it even where there is no key to sign with.
 _ECHOED_FLAGS: Final = HeaderFlag.RELATED_OPERATIONS | HeaderFlag.PRIORITY_MASK | HeaderFlag.SIGNED
+SIGNED_AT_ONCE: Final = 1 << 14  # bytes of payload that are copied sooner than signed and sent as a part of their own
+_NEXT_COMMAND_OFFSET: Final = 20
+_NEXT_COMMAND: Final = struct.Struct("<I")
 Part = Buffer | FileRange
 
 
@@ -50,12 +54,12 @@ def accept(connection: Connection, frame: memoryview, chain: Chain | None = None
     A CompressedFrame is to be expanded in a thread; then what comes of it is accepted with its `chain`, before any
     other frame of the connection.
     """
-    magic = bytes(frame[:4])
+    magic = frame_magic(frame)
     if chain is None:
         chain = Chain(sealed=None)
     if magic == TRANSFORM_MAGIC:
         frame = _unseal(connection, chain, frame)
-        magic = bytes(frame[:4])
+        magic = frame_magic(frame)
     if magic != SMB2_MAGIC:
         if magic != COMPRESSION_MAGIC:
             raise Disconnect(f"frame begins with {magic.hex()}")
@@ -278,11 +282,9 @@ def pack_replies(chain: Chain) -> list[Part]:
     if len(chain.calls) - chain.first_unsent == 1:
         call, reply = chain.calls[-1], chain.replies[-1]
         message = _message(call, reply)
-        if reply.payload is None:
-            return _frame(call, [message])
         if isinstance(reply, CompressedReply):
             return _frame_compressed(call, message, reply)
-        return _frame(call, [message, reply.payload])
+        return _frame(call, message, reply.payload)
     return _pack_compound(list(zip(chain.calls, chain.replies, strict=True))[chain.first_unsent :])
 
 
@@ -298,7 +300,7 @@ def pack_interim(chain: Chain, async_id: int) -> list[Part]:
     signer = call.signer
     call.signer = None  # an interim response is never signed
     message = _message(call, Reply(ERROR_BODY, None, Status.PENDING))
-    parts += _frame(call, [message])
+    parts += _frame(call, message)
     call.signer = signer
     return parts
 
@@ -309,16 +311,18 @@ def _message(call: Call, reply: Reply) -> bytearray:
     flags = HeaderFlag.SERVER_TO_REDIR | call.flags & _ECHOED_FLAGS
     if chain.sealed is not None or reply.status == Status.PENDING:
         flags &= ~HeaderFlag.SIGNED  # these are never signed
+    elif call.signer is not None:
+        flags |= HeaderFlag.SIGNED
     if call.async_id:
         flags |= HeaderFlag.ASYNC_COMMAND
-        routing = call.async_id
+        process_id, tree_id = call.async_id & 0xFFFFFFFF, call.async_id >> 32
     else:
-        routing = header.process_id | (chain.tree_id if tree is None else tree.tree_id) << 32
+        process_id, tree_id = header.process_id, chain.tree_id if tree is None else tree.tree_id
     credits = _grant_credits(call, channel) if call.credits_granted < 0 else 0  # granted with the interim response
     session_id = header.session_id if channel is None else channel.session.session_id
     return response_message(
-        reply.body, reply.status, call.command, header.credit_charge, credits, flags, header.message_id, routing,
-        session_id,
+        reply.body, reply.status, call.command, header.credit_charge, credits, flags, header.message_id, process_id,
+        tree_id, session_id,
     )  # fmt: skip
 
 
@@ -330,97 +334,79 @@ def _grant_credits(call: Call, channel: Channel | None) -> int:
     return granted
 
 
-def _frame(call: Call, parts: list[Part]) -> list[Part]:
-    """Sign or seal a message whose first part has 4 bytes of room in front, and put the frame prefix there."""
-    head = parts[0]
-    assert isinstance(head, bytearray)
+def _frame(call: Call, message: bytearray, payload: Part | None = None) -> list[Part]:
+    """Sign or seal a message and put the frame prefix in front; a large payload stays a part of its own."""
     if call.chain.sealed is not None:
-        return _seal(call, parts)
+        return _seal(call.chain.sealed, [message] if payload is None else [message, _payload_bytes(payload)])
     if call.signer is not None:
-        _sign(call.signer, head, parts)
-    length = len(head) - 4
-    if len(parts) > 1:
-        length += sum(map(len, parts[1:]))
-    _follow_preauth(call, head)
-    head[:4] = frame_prefix(length)
-    return parts
+        if payload is not None and len(payload) <= SIGNED_AT_ONCE:
+            message += _payload_bytes(payload)
+            payload = None
+        _sign(call.signer, message, payload)
+    _follow_preauth(call, message)
+    if payload is None:
+        return [frame_prefix(len(message)) + message]
+    return [frame_prefix(len(message) + len(payload)) + message, payload]
 
 
 def _frame_compressed(call: Call, message: bytearray, reply: CompressedReply) -> list[Part]:
     """Signed as it was, compressed, and then sealed.  [MS-SMB2] 3.3.4.1"""
     if call.signer is not None and call.chain.sealed is None:
-        assert reply.payload is not None
-        _sign(call.signer, message, [message, reply.payload])
-    parts: list[Part] = [*compressed_parts(call.connection, message, reply)]
+        _sign(call.signer, message, reply.payload)
+    parts = compressed_parts(call.connection, message, reply)
     if call.chain.sealed is not None:
-        return _seal(call, parts)
-    head = parts[0]
-    assert isinstance(head, bytearray)
-    head[:4] = frame_prefix(sum(map(len, parts)) - 4)
-    return parts
+        return _seal(call.chain.sealed, parts)
+    return [frame_prefix(sum(map(len, parts))), *parts]
 
 
-def _sign(signer: Signer, head: bytearray, parts: Sequence[Part]) -> None:
-    head[4 + 16] |= HeaderFlag.SIGNED
-    if len(parts) == 1:
-        signer.sign(memoryview(head)[4:])
+def _sign(signer: Signer, message: bytearray, payload: Part | None) -> None:
+    if payload is None:
+        signer.sign(message)
     else:
-        signer.sign_parts(memoryview(head)[4:], [part for part in parts[1:] if not isinstance(part, FileRange)])
+        signer.sign_parts(message, [_payload_bytes(payload)])
 
 
-def _seal(call: Call, parts: Sequence[Part]) -> list[Part]:
-    session = call.chain.sealed
-    assert session is not None
+def _seal(session: Session, parts: Sequence[Buffer]) -> list[Part]:
     assert session.sealer is not None
-    buffers = [part for part in parts[1:] if not isinstance(part, FileRange)]
-    head = parts[0]
-    assert isinstance(head, bytearray)
-    sealed = session.sealer.seal(session.session_id, [memoryview(head)[4:], *buffers])
+    sealed = session.sealer.seal(session.session_id, parts)
     return [frame_prefix(sum(map(len, sealed))), *sealed]
 
 
 def _pack_compound(pairs: Sequence[tuple[Call, Reply]]) -> list[Part]:
     """Several replies in one frame, each padded to 8 bytes, the last too, as Windows does; signed over its padding."""
-    parts: list[Part] = []
+    messages: list[Buffer] = []
     last_call, _ = pairs[-1]
-    total = 0
     for call, reply in pairs:
         message = _message(call, reply)
         if reply.payload is not None:
             message += _payload_bytes(reply.payload)
-        length = len(message) - 4
-        padding = -length % 8
+        padding = -len(message) % 8
         if padding:
             message += bytes(padding)
-            length += padding
-        total += length
         if call is not last_call:
-            message[4 + 20 : 4 + 24] = length.to_bytes(4, "little")
+            _NEXT_COMMAND.pack_into(message, _NEXT_COMMAND_OFFSET, len(message))
         if call.signer is not None and call.chain.sealed is None:
-            _sign(call.signer, message, [message])
-        parts.append(memoryview(message)[4:] if parts else message)
+            call.signer.sign(message)
+        messages.append(message)
     if last_call.chain.sealed is not None:
-        return _seal(last_call, parts)
-    head = parts[0]
-    assert isinstance(head, bytearray)
-    head[:4] = frame_prefix(total)
-    return parts
+        return _seal(last_call.chain.sealed, messages)
+    return [frame_prefix(sum(map(len, messages))) + messages[0], *messages[1:]]
 
 
-def _payload_bytes(payload: Buffer | FileRange) -> Buffer:
-    """In a compound even a file range would be copied: such reads are small."""
+def _payload_bytes(payload: Part) -> Buffer:
+    """What is neither signed, sealed nor part of a compound may be sent straight from the file."""
     if isinstance(payload, FileRange):
-        raise AssertionError("READ gives a file range only to an unrelated request")
+        raise AssertionError("READ gives a file range only to a plain request")
     return payload
 
 
-def _follow_preauth(call: Call, head: bytearray) -> None:
+def _follow_preauth(call: Call, message: bytearray) -> None:
     """The preauth hash of 3.1.1 runs over NEGOTIATE and SESSION_SETUP.  [MS-SMB2] 3.3.5.4, 3.3.5.5"""
     command = call.command
     if command > Command.SESSION_SETUP or call.connection.dialect != Dialect.SMB_3_1_1:
         return
     if command == Command.NEGOTIATE:
         call.connection.preauth.update(call.message)
-        call.connection.preauth.update(memoryview(head)[4:])
+        call.connection.preauth.update(message)
     elif call.channel is not None and call.channel.exchange is not None:
-        call.channel.preauth.update(memoryview(head)[4:])  # its request was hashed by the handler
+        call.channel.preauth.update(message)  # its request was hashed by the handler

@@ -53,7 +53,8 @@ async def _set(call: Call, opened: FileOpen, *, doomed: bool, spare_readonly: bo
     if doomed:
         if not opened.path and not opened.stream:
             raise StatusError(Status.CANNOT_DELETE, "the root of a share")
-        readonly = file_attributes(opened.node.stat(), opened.path) & FileAttribute.READONLY
+        stat = call.chain.state_of(opened) or opened.node.stat()
+        readonly = file_attributes(stat, opened.path) & FileAttribute.READONLY
         if spare_readonly and readonly:
             raise StatusError(Status.CANNOT_DELETE, "the file is marked read-only")
         if not opened.stream:

@@ -9,8 +9,6 @@
 The rules are in state/durable.py and state/app_instances.py.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
@@ -132,24 +130,35 @@ def _path(contexts: Contexts, text: str) -> str:
 # New opens ------------------------------------------------------------------------------------------------------
 
 
-_UNRESERVED: Final = nullcontext()
+class _Reservation:
+    """Keeps a create guid for who has it."""
+
+    __slots__ = ("_client_guid", "_create_guid", "_durable")
+
+    def __init__(self, durable: DurableOpens | None, client_guid: bytes = b"", create_guid: bytes = b"") -> None:
+        """Without `durable`, there is nothing to keep."""
+        self._durable = durable
+        self._client_guid = client_guid
+        self._create_guid = create_guid
+
+    def __enter__(self) -> None:
+        if self._durable is not None:
+            self._durable.reserve(self._client_guid, self._create_guid)
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if self._durable is not None:
+            self._durable.abandon(self._client_guid, self._create_guid)
 
 
-def creating(call: Call, contexts: Contexts) -> AbstractContextManager[None]:
+_UNRESERVED: Final = _Reservation(None)
+
+
+def creating(call: Call, contexts: Contexts) -> _Reservation:
     """While an open with a create guid is made; `find_existing` has found none."""
     asked = contexts.durable_v2
     if asked is None or call.connection.dialect < Dialect.SMB_3_0:
         return _UNRESERVED
-    return _reserving(call.server.durable, call.connection.client_guid, asked.create_guid)
-
-
-@contextmanager
-def _reserving(durable: DurableOpens, client_guid: bytes, create_guid: bytes) -> Iterator[None]:
-    durable.reserve(client_guid, create_guid)
-    try:
-        yield
-    finally:
-        durable.abandon(client_guid, create_guid)
+    return _Reservation(call.server.durable, call.connection.client_guid, asked.create_guid)
 
 
 async def displace(call: Call, contexts: Contexts, path: str) -> None:

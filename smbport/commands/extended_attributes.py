@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from smbport.commands.call import Call
 from smbport.commands.close import delete_name
 from smbport.commands.steps import blocking
-from smbport.platform import Attributes, Node, Volume
+from smbport.platform import Attributes, Node, Stat, Volume
 from smbport.state.open import FileOpen
 from smbport.state.tree import TreeConnect
 from smbport.wire.change import CompletionFilter
@@ -71,21 +71,21 @@ def _power(opened: FileOpen) -> Attributes:
 # Querying -------------------------------------------------------------------------------------------------------
 
 
-async def ea_size(opened: FileOpen) -> int:
+async def ea_size(opened: FileOpen, seen: Stat | None = None) -> int:
     """EaSize as OS/2 has counted and everybody since: 4 bytes, and for each attribute 5, its name and its value.
 
-    0 if there is none.
+    0 if there is none.  `seen` is the state of the file right before.
     """
     volume, attributes = opened.tree.volume, opened.tree.session.server.platform.attributes
     assert volume is not None
     if attributes is None or not keeps_eas(attributes, volume):
         return 0
-    return await blocking(ea_size_of, attributes, opened.base)
+    return await blocking(ea_size_of, attributes, opened.base, seen)
 
 
-def ea_size_of(attributes: Attributes, node: Node, *, wait: bool = False) -> int:
+def ea_size_of(attributes: Attributes, node: Node, seen: Stat | None = None, *, wait: bool = False) -> int:
     """EaSize of a file that is open."""
-    return _size(_read(attributes, node, wait=wait))
+    return _size(_read(attributes, node, seen, wait=wait))
 
 
 def ea_size_of_lengths(lengths: Mapping[str, int]) -> int:
@@ -139,10 +139,10 @@ def _start(opened: FileOpen, request: QueryInfoRequest, count: int) -> int:
     return opened.next_ea
 
 
-def _read(attributes: Attributes, node: Node, *, wait: bool = False) -> list[FullEa]:
+def _read(attributes: Attributes, node: Node, seen: Stat | None = None, *, wait: bool = False) -> list[FullEa]:
     """What clients may see, sorted by name.  Values that this user may not read are as good as none."""
     found = []
-    for name in sorted(attributes.names(node, wait=wait), key=str.upper):
+    for name in sorted(attributes.names(node, seen=seen, wait=wait), key=str.upper):
         if not _is_seen(name):
             continue
         with suppress(PermissionError):

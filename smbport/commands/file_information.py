@@ -50,19 +50,21 @@ PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server
 async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     """The whole answer for a class that the rights table has; lists have functions of their own."""
     if info_class == FileInfo.ALL:
-        size = await ea_size(opened)
-        return _all(opened, _stat(opened), size)
+        stat = call.chain.state_of(opened) or opened.node.stat()
+        size = await ea_size(opened, stat)
+        return _all(opened, _seen(opened, stat), size)
     if info_class == FileInfo.EA:
         return FileEaInformation(ea_size=await ea_size(opened)).pack()
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
-    answer = query(opened, _stat(opened), call)
+    stat = call.chain.state_of(opened) or opened.node.stat()
+    answer = query(opened, _seen(opened, stat), call)
     return answer if isinstance(answer, bytes) else answer.pack()
 
 
-def _stat(opened: FileOpen) -> Stat:
-    stat = opened.node.stat()
+def _seen(opened: FileOpen, stat: Stat) -> Stat:
+    """As clients see it."""
     return stat if opened.posix else opened.tree.share.change_times.seen(stat)
 
 
@@ -236,7 +238,7 @@ def _name_of(opened: FileOpen) -> str:
 
 
 def _path_for_wire(path: str) -> str:
-    return "\\".join(map(name_for_wire, path.split("/"))) if path else ""
+    return "\\".join([name_for_wire(part) for part in path.split("/")]) if path else ""
 
 
 # Pipes ----------------------------------------------------------------------------------------------------------

@@ -254,6 +254,5 @@ def answer_smb1(connection: Connection, frame: memoryview) -> list[bytes | bytea
     connection.window.use(0, 1)
     granted = connection.window.grant(1, connection.server.settings.limits.credits_initial)
     body = _response(connection, Agreement())
-    message = response_message(body, Status.SUCCESS, 0, 0, granted, HeaderFlag.SERVER_TO_REDIR, 0, 0, 0)
-    message[:4] = frame_prefix(len(message) - 4)
-    return [message]
+    message = response_message(body, Status.SUCCESS, 0, 0, granted, HeaderFlag.SERVER_TO_REDIR, 0, 0, 0, 0)
+    return [frame_prefix(len(message)) + message]

@@ -170,7 +170,7 @@ def _open_existing(volume: Volume, plan: Plan, path: str, *, wait: bool) -> Open
         granted = plan.access
         node = _open_handle(volume, plan, path, granted, wait=wait)
     try:
-        stat = node.stat()
+        stat = node.first_stat()
         _check_existing(plan, path, stat)
         if plan.access & Access.MAXIMUM_ALLOWED and not plan.posix and _is_readonly(stat, path):
             granted &= ~READONLY_LEAVES_OUT
@@ -357,7 +357,7 @@ def _complete(
     try:  # it is there and must be finished; on the event loop's thread that takes a moment
         _equip(volume, plan, node, wait=True)
         descriptor = _protect(volume, plan, path, node, parent, wait=True)
-        opened = Opened(path, node, node.stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
+        opened = Opened(path, node, node.first_stat(), CreateAction.CREATED, granted | Access.READ_ATTRIBUTES)
         if plan.descriptors is not None and descriptor is not None:
             opened.granted_access, opened.governed = granted, True
             opened.maximal_access = maximal_access(descriptor, plan.descriptors.token)

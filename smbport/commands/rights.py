@@ -5,7 +5,8 @@ in the arms: the dispatcher and the four commands with many operations look here
 row does not exist, and `tests/commands/test_rights.py` fails when one is missing.
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from smbport.state.open import FileOpen, Open
 from smbport.wire.constants import Access, CreateOption, FileInfo, FsControl, FsInfo, SecurityInformation
@@ -17,8 +18,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Right(NamedTuple):
-    """What an operation needs."""
+@dataclass(slots=True, eq=False)
+class Right:
+    """What an operation needs.  Not frozen, so that its fields are read fast; never changed."""
 
     access: int = 0  # any of these must have been granted; 0: an open handle is enough
     changes: bool = False  # the share must be writable

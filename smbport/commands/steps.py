@@ -1,7 +1,7 @@
 """What a handler may await: `blocking(function, ...)` and `waiting(event)`; both are run by `server/drive.py`.
 
-A handler is a coroutine that trio does not drive.  It runs on the connection's own task until it needs
-something that would wait; only then does it become a task of its own.
+A handler is a coroutine that trio does not drive.  It runs inline until it needs something that would wait: a thread
+takes a step that blocks, and only a handler that waits for others becomes a task.
 """
 
 from collections.abc import Callable, Generator

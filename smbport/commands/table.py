@@ -1,7 +1,8 @@
 """Command → rule: which record it is, who handles it, and what must hold before the handler runs.  [MS-SMB2] 3.3.5"""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from smbport.commands.call import Call, Reply
 from smbport.commands.change_notify import change_notify
@@ -43,8 +44,9 @@ Handler = Callable[[Call, Any], Awaitable[Reply]]
 Payload = Callable[[Any], int]
 
 
-class Rule(NamedTuple):
-    """What the dispatcher must know of one command."""
+@dataclass(slots=True)
+class Rule:
+    """What the dispatcher must know of one command.  Not frozen, so that its fields are read fast; never changed."""
 
     record: type[Record]
     handler: Handler

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from smbport.platform.volumes import Directory, Entry, File, Node
+from smbport.platform.volumes import Directory, Entry, File, Node, Stat
 
 __all__ = ["Attributes", "StreamEntry", "Streams"]
 
@@ -13,8 +13,11 @@ class Attributes(Protocol):
 
     max_value: int  # bytes of one value that the system can take at most
 
-    def names(self, node: Node, *, wait: bool = False) -> list[str]:
-        """All names, without a namespace prefix and without those that servers keep for themselves."""
+    def names(self, node: Node, *, seen: Stat | None = None, wait: bool = False) -> list[str]:
+        """All names, without a namespace prefix and without those that servers keep for themselves.
+
+        `seen` is the state that the node has right before, if that is known: a port may remember what such a file has.
+        """
 
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:
         """The value, or None if there is no such attribute."""

@@ -96,6 +96,9 @@ class Node(Protocol):
     def stat(self) -> Stat:
         """The state now.  Works until `close`, also after the name is gone."""
 
+    def first_stat(self) -> Stat:
+        """The same for who has just opened or made it: what others have done since then need not be seen yet."""
+
     def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
         """Set times to the precision of the file system; None leaves one as it is."""
 

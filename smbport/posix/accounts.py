@@ -6,7 +6,7 @@ import pwd
 from collections.abc import Mapping
 
 from smbport.platform import Account
-from smbport.posix.files import check_wait
+from smbport.posix.nodes import check_wait
 
 __all__ = ["PosixAccounts", "process_account"]
 

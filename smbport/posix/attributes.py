@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from errno import E2BIG, EINVAL, ENOENT, EPERM
+from errno import E2BIG, EAGAIN, EINVAL, ENOENT, EPERM
 from typing import Final
 
-from smbport.platform import Directory, Entry, Node
+from smbport.platform import Directory, Entry, Node, Stat
 from smbport.posix.dosattrib import ATTRIBUTE_NAME
-from smbport.posix.files import PosixNode
+from smbport.posix.nodes import PosixNode
 from smbport.posix.streams import Values
 from smbport.posix.walk import error
 
@@ -29,7 +29,7 @@ class PosixAttributes:
         self._values = values
         self.max_value = values.max_value
 
-    def names(self, node: Node, *, wait: bool = False) -> list[str]:
+    def names(self, node: Node, *, seen: Stat | None = None, wait: bool = False) -> list[str]:
         # It takes no right to list them, and changing the identity would cost twenty times as much.
         return [name for name in self._values.names(reach(node, wait=wait)) if is_public(name)]
 
@@ -47,7 +47,7 @@ class PosixAttributes:
         return [None] * len(entries)  # a port may have a quick way
 
     def set(self, node: Node, name: str, value: bytes, *, wait: bool = False) -> None:
-        posix = reach(node, wait=wait)
+        posix = reach_for_change(node, wait=wait)
         check_name(name)
         if not is_public(name):
             raise error(EPERM)
@@ -57,7 +57,7 @@ class PosixAttributes:
             self._values.set(posix, name, value)
 
     def remove(self, node: Node, name: str, *, wait: bool = False) -> None:
-        posix = reach(node, wait=wait)
+        posix = reach_for_change(node, wait=wait)
         check_name(name)
         if not is_public(name):
             raise error(ENOENT)
@@ -66,11 +66,19 @@ class PosixAttributes:
 
 
 def reach(node: Node, *, wait: bool) -> PosixNode:
-    """The node.  Inline where marks are read and changed inline, too."""
+    """The node.  Inline where marks are read inline, too."""
     if not isinstance(node, PosixNode):
         raise error(EINVAL)
-    node.check_change(wait)
+    if not wait and not node.inline:
+        raise error(EAGAIN)
     return node
+
+
+def reach_for_change(node: Node, *, wait: bool) -> PosixNode:
+    """The node.  Inline where marks are changed inline, too."""
+    posix = reach(node, wait=wait)
+    posix.check_change(wait)
+    return posix
 
 
 def is_public(name: str) -> bool:

@@ -6,7 +6,7 @@ from errno import EBADF, EIO, ENODEV, ENOSYS, ENOTTY, ENXIO, EOPNOTSUPP, EPERM, 
 from typing import Final
 
 from smbport.platform import File
-from smbport.posix.files import check_wait
+from smbport.posix.nodes import check_wait
 from smbport.posix.walk import error
 
 __all__ = ["PosixClone", "PosixSparse", "descriptor", "find_data_ranges"]

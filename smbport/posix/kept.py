@@ -16,8 +16,9 @@ from smbport.platform import AclEntry, Directory, Entry, Features, Node, Stat
 from smbport.posix.attribute_file import DATABASE
 from smbport.posix.attribute_store import AttributeStore, Record
 from smbport.posix.attributes import is_public
-from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile, PosixNode, check_wait, make_stat
+from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile
 from smbport.posix.marks import MARKED_KINDS, add_marks
+from smbport.posix.nodes import PosixNode, check_wait, make_stat
 from smbport.posix.sidestore import LOOK, SideStore
 from smbport.posix.streams import MARK, AttributeStreams
 from smbport.posix.volume import PosixVolume
@@ -339,7 +340,7 @@ class KeptAttributes:
     __slots__ = ()
     max_value = MAX_VALUE
 
-    def names(self, node: Node, *, wait: bool = False) -> list[str]:
+    def names(self, node: Node, *, seen: Stat | None = None, wait: bool = False) -> list[str]:
         return [name.removeprefix(PUBLIC) for name in attributes_of(node) if name.startswith(PUBLIC)]
 
     def get(self, node: Node, name: str, *, wait: bool = False) -> bytes | None:

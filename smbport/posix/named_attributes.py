@@ -11,7 +11,8 @@ from errno import ENOSPC
 from typing import Final, Protocol
 
 from smbport.platform import Stat
-from smbport.posix.files import PosixFile, PosixNode, check_wait, make_stat
+from smbport.posix.files import PosixFile
+from smbport.posix.nodes import PosixNode, check_wait, make_stat
 from smbport.posix.streams import END, MARK, TYPE, Content, Values, token_of
 from smbport.posix.walk import error
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from smbport.platform import File
 from smbport.posix.data import descriptor
-from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.nodes import PosixNode, check_wait
 
 __all__ = ["PosixRangeLocks"]
 

@@ -13,8 +13,8 @@ from errno import ENOENT
 from typing import Final
 
 from smbport.platform import SnapshotLayout, Volume
-from smbport.posix.files import check_wait
 from smbport.posix.frozen import FrozenVolume
+from smbport.posix.nodes import check_wait
 from smbport.posix.walk import PASS_THROUGH, PLAIN, Root, Walker, error
 
 __all__ = ["PosixSnapshots"]

@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from errno import EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from typing import Final
 
@@ -16,12 +15,14 @@ FREE_PORT_ATTEMPTS: Final = 16  # guessed: a port that is free for IPv4 is nearl
 
 FIRST_INHERITED: Final = 3  # sd_listen_fds(3): the descriptors begin behind standard error
 
-KEEP_ALIVE: Final = {
-    "TCP_KEEPIDLE": 60,  # seconds without traffic until the first probe
-    "TCP_KEEPALIVE": 60,  # the same, as some systems call it
-    "TCP_KEEPINTVL": 10,  # seconds between probes
-    "TCP_KEEPCNT": 6,  # unanswered probes until the connection is lost: two minutes in all
-}
+OPTIONS: Final = (  # of connections.  Buffer sizes are not among them: where systems adapt them, setting one ends that
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),  # seconds without traffic until the first probe
+    (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 60),  # the same, as some systems call it
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),  # seconds between probes
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 6),  # unanswered probes until the connection is lost: two minutes in all
+)
 
 Address = tuple[int, str]  # address family, host
 
@@ -43,7 +44,7 @@ def no_ready_set() -> None:
 class PosixSockets:
     """Sockets of the operating system."""
 
-    __slots__ = ("_interfaces", "_new_ready_set", "_unacknowledged")
+    __slots__ = ("_interfaces", "_new_ready_set", "_options", "_unacknowledged")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class PosixSockets:
     ) -> None:
         self._interfaces = interfaces
         self._new_ready_set = new_ready_set
+        self._options = known_options()
         self._unacknowledged = unacknowledged
 
     def listen(self, host: str | None, port: int) -> Sequence[socket.socket]:
@@ -80,11 +82,8 @@ class PosixSockets:
         return sockets
 
     def tune(self, sock: socket.socket) -> None:
-        # Buffer sizes are left alone: where systems adapt them by themselves, setting one ends that.
-        set_option(sock, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
-        set_option(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
-        for name, value in KEEP_ALIVE.items():
-            set_option(sock, socket.IPPROTO_TCP, name, value)
+        for level, number, value in self._options:
+            set_option(sock, level, number, value)
 
     def unacknowledged(self, sock: socket.socket) -> int:
         return self._unacknowledged(sock)
@@ -143,9 +142,14 @@ def listening_socket(family: int, host: str, port: int) -> socket.socket:
     return sock
 
 
-def set_option(sock: socket.socket, level: int, name: str, value: int) -> None:
-    """Set an option if the system has it and the socket is of the kind that has it."""
-    number = getattr(socket, name, None)
-    if number is not None:
-        with suppress(OSError):
-            sock.setsockopt(level, number, value)
+def known_options() -> Sequence[tuple[int, int, int]]:
+    """Level, number and value of those that this system has."""
+    return [(level, getattr(socket, name), value) for level, name, value in OPTIONS if hasattr(socket, name)]
+
+
+def set_option(sock: socket.socket, level: int, number: int, value: int) -> None:
+    """Set an option if the socket is of the kind that has it."""
+    try:
+        sock.setsockopt(level, number, value)
+    except OSError:
+        return

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Final, Literal, Protocol, cast
 
 from smbport.platform import Directory, File, FileKey, Kind, Node, Stat, StreamEntry
-from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.walk import error
 
 __all__ = ["END", "MARK", "TYPE", "AttributeStreams", "Content", "StreamFile", "Values", "token_of"]
@@ -363,6 +363,9 @@ class StreamFile:
             raise error(EBADF)
         size, allocated = self._content.measure(self._node)
         return replace(self._base.stat(), kind=Kind.FILE, size=size, allocated=allocated)
+
+    def first_stat(self) -> Stat:
+        return self.stat()
 
     def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
         self._check(wait)

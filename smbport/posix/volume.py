@@ -43,7 +43,8 @@ from smbport.platform import (
     Volume,
     Witness,
 )
-from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile, PosixNode, check_wait, make_stat
+from smbport.posix.files import NamedDirectory, NamedFile, PosixDirectory, PosixFile
+from smbport.posix.nodes import PosixNode, check_wait, make_stat
 from smbport.posix.sidestore import SideStore
 from smbport.posix.walk import HIDDEN, MAX_RACES, PLAIN, Root, Walker, check_path, error
 

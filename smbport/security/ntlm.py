@@ -6,12 +6,14 @@ NTLMv1, LM and NTLM2 session responses are refused before anything is computed.
 import hmac
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from smbport.security.ntlm_messages import (
     MESSAGE_AUTHENTICATE,
     MESSAGE_NEGOTIATE,
     NTLMSSP_SIGNATURE,
+    PAIR,
     Authenticate,
     AvFlag,
     AvId,
@@ -19,6 +21,7 @@ from smbport.security.ntlm_messages import (
     hmac_md5,
     md4,
     pack_challenge,
+    pack_pairs,
     rc4,
     signature,
 )
@@ -117,13 +120,8 @@ class NtlmChallenge:
         self._negotiate = negotiate
         self._nonce = nonce
         self._flags = offered & _OFFERED | _ALWAYS
-        names = (
-            (AvId.NB_DOMAIN_NAME, domain), (AvId.NB_COMPUTER_NAME, server), (AvId.DNS_DOMAIN_NAME, ""),
-            (AvId.DNS_COMPUTER_NAME, server.lower()),
-        )  # fmt: skip
-        pairs = [(kind, name.encode("utf-16-le")) for kind, name in names]
-        pairs.append((AvId.TIMESTAMP, filetime_from_ns(now_ns).to_bytes(8, "little")))
-        self.message = pack_challenge(self._flags, nonce, server, pairs)
+        time = pack_pairs([(AvId.TIMESTAMP, filetime_from_ns(now_ns).to_bytes(8, "little"))])
+        self.message = pack_challenge(self._flags, nonce, server, _pack_names(server, domain) + time)
 
     def read_claim(self, message: bytes) -> Claim:
         """Read an AUTHENTICATE message.  [MS-NLMP] 3.2.5.1.2
@@ -184,6 +182,16 @@ def nt_hash(password: str) -> bytes:
     return md4(password.encode("utf-16-le"))
 
 
+@lru_cache(1)
+def _pack_names(server: str, domain: str) -> bytes:
+    """The AV_PAIRs that all challenges of a server have in common."""
+    names = (
+        (AvId.NB_DOMAIN_NAME, domain), (AvId.NB_COMPUTER_NAME, server), (AvId.DNS_DOMAIN_NAME, ""),
+        (AvId.DNS_COMPUTER_NAME, server.lower()),
+    )  # fmt: skip
+    return pack_pairs([(kind, name.encode("utf-16-le")) for kind, name in names])
+
+
 def _check_form(message: bytes, message_type: int, size: int) -> None:
     if len(message) < size or not message.startswith(NTLMSSP_SIGNATURE):
         raise BadToken(f"{len(message)} bytes that are no NTLM message")
@@ -215,7 +223,7 @@ def _read_pairs(pairs: bytes) -> tuple[int, str | None]:
     flags, target = 0, None
     position = 0
     while position + 4 <= len(pairs):
-        kind, length = struct.unpack_from("<HH", pairs, position)
+        kind, length = PAIR.unpack_from(pairs, position)
         position += 4
         value = pairs[position : position + length]
         position += length

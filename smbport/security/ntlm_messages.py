@@ -5,7 +5,7 @@ MD4 and RC4 are broken and slow here, and good enough for what NTLM does with th
 
 import hmac
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from typing import Final, Literal
@@ -13,8 +13,8 @@ from typing import Final, Literal
 from smbport.wire.record import BadStructure, Buffer, field
 
 __all__ = [
-    "MESSAGE_AUTHENTICATE", "MESSAGE_CHALLENGE", "MESSAGE_NEGOTIATE", "NTLMSSP_SIGNATURE", "Authenticate",
-    "AvFlag", "AvId", "NegotiateFlag", "hmac_md5", "md4", "pack_challenge", "rc4", "signature",
+    "MESSAGE_AUTHENTICATE", "MESSAGE_CHALLENGE", "MESSAGE_NEGOTIATE", "NTLMSSP_SIGNATURE", "PAIR", "Authenticate",
+    "AvFlag", "AvId", "NegotiateFlag", "hmac_md5", "md4", "pack_challenge", "pack_pairs", "rc4", "signature",
 ]  # fmt: skip
 
 NTLMSSP_SIGNATURE: Final = b"NTLMSSP\0"
@@ -24,7 +24,9 @@ MESSAGE_AUTHENTICATE: Final = 3
 
 VERSION: Final = bytes((6, 1, 0, 0, 0, 0, 0, 15))  # of Windows; seen in traces only, [MS-NLMP] 2.2.2.10
 CHALLENGE: Final = struct.Struct("<8sIHHII8s8xHHI")
+PAIR: Final = struct.Struct("<HH")  # head of an AV_PAIR: kind, length
 AUTHENTICATE_SIZE: Final = 64  # without version and MIC
+PLACES: Final = struct.Struct("<12x" + "H2xI" * 6)  # lengths and offsets of its fields
 MIC_SIZE: Final = 16
 VERSION_SIZE: Final = 8
 
@@ -66,10 +68,15 @@ class AvFlag:
     MIC: Final = 0x2
 
 
-def pack_challenge(flags: int, nonce: bytes, target: str, information: list[tuple[int, bytes]]) -> bytes:
-    """CHALLENGE_MESSAGE; `information` are AV_PAIRs without the last.  [MS-NLMP] 2.2.1.2"""
+def pack_pairs(pairs: Sequence[tuple[int, bytes]]) -> bytes:
+    """AV_PAIRs.  [MS-NLMP] 2.2.2.1"""
+    return b"".join(PAIR.pack(kind, len(value)) + value for kind, value in pairs)
+
+
+def pack_challenge(flags: int, nonce: bytes, target: str, pairs: bytes) -> bytes:
+    """CHALLENGE_MESSAGE; `pairs` are AV_PAIRs without the last.  [MS-NLMP] 2.2.1.2"""
     name = target.encode("utf-16-le")
-    pairs = b"".join(struct.pack("<HH", kind, len(value)) + value for kind, value in [*information, (AvId.EOL, b"")])
+    pairs += PAIR.pack(AvId.EOL, 0)
     flags |= NegotiateFlag.REQUEST_TARGET  # which says that the target is there
     version = VERSION if flags & NegotiateFlag.VERSION else b""
     start = CHALLENGE.size + len(version)
@@ -96,9 +103,15 @@ class Authenticate:
     @classmethod
     def parse(cls, message: bytes) -> "Authenticate":
         """Raises BadStructure for fields that are not in the message."""
-        lm, nt, domain, user, _, key = _fields(message)
-        (flags,) = struct.unpack_from("<I", message, 60)
-        at = _find_mic(message)
+        if len(message) < AUTHENTICATE_SIZE:
+            raise BadStructure(f"AUTHENTICATE of {len(message)} bytes")
+        numbers = PLACES.unpack_from(message)
+        places = list(zip(numbers[::2], numbers[1::2], strict=True))
+        lm, nt, domain, user, _, key = [
+            bytes(field(message, offset, length, after=AUTHENTICATE_SIZE)) for length, offset in places
+        ]
+        flags = int.from_bytes(message[60:64], "little")
+        at = _find_mic(places, len(message))
         return cls(lm, nt, domain, user, key, flags, at, None if at is None else message[at : at + MIC_SIZE])
 
     def without_mic(self, message: bytes) -> bytes:
@@ -107,28 +120,12 @@ class Authenticate:
         return message[: self.mic_at] + bytes(MIC_SIZE) + message[self.mic_at + MIC_SIZE :]
 
 
-def _find_mic(message: bytes) -> int | None:
+def _find_mic(places: Sequence[tuple[int, int]], size: int) -> int | None:
     """Where it is: behind the version, if there is room for both before the first field."""
-    first = min((offset for length, offset in _places(message) if length), default=len(message))
+    first = min((offset for length, offset in places if length), default=size)
     if first >= AUTHENTICATE_SIZE + VERSION_SIZE + MIC_SIZE:
         return AUTHENTICATE_SIZE + VERSION_SIZE
     return AUTHENTICATE_SIZE if first >= AUTHENTICATE_SIZE + MIC_SIZE else None
-
-
-def _places(message: bytes) -> Iterator[tuple[int, int]]:
-    """Length and offset of the six fields."""
-    for position in range(12, 60, 8):
-        length, _, offset = struct.unpack_from("<HHI", message, position)
-        yield length, offset
-
-
-def _fields(message: bytes) -> list[bytes]:
-    if len(message) < AUTHENTICATE_SIZE:
-        raise BadStructure(f"AUTHENTICATE of {len(message)} bytes")
-    return [
-        bytes(field(message, offset, length, after=AUTHENTICATE_SIZE)) if length else b""
-        for length, offset in _places(message)
-    ]
 
 
 # What is computed -----------------------------------------------------------------------------------------------

@@ -16,11 +16,13 @@ from smbport.commands.call import Chain
 from smbport.commands.compression import CompressedFrame
 from smbport.commands.dispatch import accept, answer_chain, pack_interim, pack_replies
 from smbport.commands.negotiate import answer_smb1
-from smbport.commands.steps import Step
+from smbport.commands.steps import Blocking, Step
 from smbport.server.drive import Handler, Wait, begin
 from smbport.server.transport import BufferPool, Receiver, Sender
 from smbport.state.connection import Connection, Running
+from smbport.state.ledger import NO_STEP
 from smbport.state.server import Server
+from smbport.wire.frame import frame_magic
 from smbport.wire.header import SMB1_MAGIC
 from smbport.wire.record import Buffer
 from smbport.wire.status import Disconnect, Status, StatusError
@@ -46,6 +48,9 @@ class Tasks(Protocol):
     def send(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
         """Start it for something that is to be sent; it ends with the socket."""
 
+    def work(self, unfinished: "Unfinished") -> None:
+        """Have a thread `perform` its step, and then `go_on` called."""
+
     def finish(self, unfinished: "Unfinished") -> None:
         """Start a task that runs the rest of it, and tells how that went: `conclude` or `on_bug`, then `forget`."""
 
@@ -62,7 +67,7 @@ class Tasks(Protocol):
 class Unfinished:
     """A chain of requests that must wait, half-run."""
 
-    __slots__ = ("chain", "cost", "handler", "step", "wait")
+    __slots__ = ("chain", "cost", "failure", "handler", "number", "step", "value", "wait")
 
     def __init__(self, chain: Chain, handler: Handler, step: Step, wait: Wait, cost: int) -> None:
         self.chain = chain
@@ -70,6 +75,31 @@ class Unfinished:
         self.step = step  # that it has come to
         self.wait = wait
         self.cost = cost  # bytes that it holds or will answer with, at most
+        self.number = NO_STEP  # of the step, for the lookout
+        self.value: object = None  # what the step brought
+        self.failure: Exception | None = None
+
+    def perform(self) -> None:
+        """Take its step, which blocks, in a thread; it does not raise."""
+        step = self.step
+        assert isinstance(step, Blocking)
+        try:
+            self.value = step.function(*step.args, **step.keywords, wait=True)
+        except Exception as failure:  # noqa: BLE001 - it belongs to the handler
+            self.failure = failure
+
+    def resume(self) -> Step | None:
+        """Go on after `perform`, up to the end (None) or to the next step.  What is a bug is raised here."""
+        value, failure = self.value, self.failure
+        self.value = self.failure = None
+        try:
+            if failure is None:
+                return self.handler.send(value)
+            if isinstance(failure, OSError | StatusError):
+                return self.handler.throw(failure)
+        except StopIteration:
+            return None
+        raise failure
 
 
 class Conversation:
@@ -81,17 +111,21 @@ class Conversation:
         self.server = server
         self.receiver = Receiver(sock, pool)
         self.sender = Sender(sock, server, tasks.send, tasks.end)
-        self.last_received = trio.current_time()
+        self._now = trio.lowlevel.current_clock().current_time  # trio's own function looks for the clock each time
+        self.last_received = self._now()
         self.at_end = False  # of what the client sends
         self.failure: Exception | None = None  # of the last turn
         self.compressed: CompressedFrame | None = None  # to be expanded before anything else is answered
         self.change = trio.lowlevel.ParkingLot()  # for those who wait until less is running or waiting
+        self._limits = server.settings.limits
         self._tasks = tasks
         self._running = 0  # chains that left for a thread and do not wait for another client's doing
         self._running_bytes = 0  # what they hold or may answer
         self._waiting = 0  # chains that wait, or have waited, for that
         self._unasked: deque[tuple[Sequence[Buffer], Lost | None]] = deque()
         self._answering = False
+        self.in_threads = 0  # chains whose step a thread takes
+        self.abandons = False  # chains do not go on
 
     # Receiving --------------------------------------------------------------------------------------------------
 
@@ -113,7 +147,7 @@ class Conversation:
             except BlockingIOError:
                 receiver.rest()
                 return True
-            self.last_received = trio.current_time()
+            self.last_received = self._now()
             if not self.answer_received():
                 return False
             if not receiver.rest_is_due:
@@ -122,33 +156,31 @@ class Conversation:
 
     def answer_received(self) -> bool:
         """Everything that is there; False if something must be waited for first."""
-        sender = self.sender
-        for frame in self.receiver.frames(self._frame_limit()):
+        sender, limit = self.sender, self._frame_limit()
+        while (frame := self.receiver.next_frame(limit)) is not None:
             self.compressed = self.answer(frame)
             if sender.wants_flush:
                 sender.flush()
             if self.compressed is not None or self._is_congested():
-                break
-        else:
-            sender.flush()
-            return not self._is_congested()
-        return False
+                return False
+        sender.flush()
+        return not self._is_congested()
 
     def _is_congested(self) -> bool:
-        return self.sender.queued_bytes > self.server.settings.limits.queued_bytes or self.has_enough_running()
+        return self.sender.queued_bytes > self._limits.queued_bytes or self.has_enough_running()
 
     def has_enough_running(self) -> bool:
         """Whether some of what runs must end before more is begun."""
         if not self._running:
             return False
-        limits = self.server.settings.limits
+        limits = self._limits
         return self._running >= limits.running_requests or self._running_bytes > limits.queued_bytes
 
     def _frame_limit(self) -> int:
         """How long a frame may be now; little before anybody is logged on."""
         state = self.state
         if not state.negotiated or not state.has_session():
-            return self.server.settings.limits.frame_before_session
+            return self._limits.frame_before_session
         return max(state.max_write, state.max_transact) + FRAME_OVERHEAD
 
     # Answering --------------------------------------------------------------------------------------------------
@@ -160,7 +192,7 @@ class Conversation:
         """
         self._answering = True
         try:
-            if bytes(frame[:4]) == SMB1_MAGIC:
+            if not self.state.negotiated and frame_magic(frame) == SMB1_MAGIC:
                 self.sender.queue([*answer_smb1(self.state, frame)])
                 return None
             accepted = accept(self.state, frame, chain)
@@ -229,8 +261,47 @@ class Conversation:
         cost = self._cost(chain)
         self._count_running(1, cost)
         wait = Wait(running, self._announcer(chain, cost))  # now: a CANCEL may be the next frame
-        self._tasks.finish(Unfinished(chain, handler, step, wait, cost))
+        self._follow_up(Unfinished(chain, handler, step, wait, cost))
         self._send_unasked()
+
+    def _follow_up(self, unfinished: Unfinished) -> None:
+        """Its step is taken by a thread; if it waits for another client's doing, a task sees to the rest."""
+        if not isinstance(unfinished.step, Blocking):
+            self._tasks.finish(unfinished)
+            return
+        self.in_threads += 1
+        unfinished.number = self.server.lookout.begin()
+        self._tasks.work(unfinished)
+
+    def go_on(self, unfinished: Unfinished) -> None:
+        """A thread has taken its step.  It never raises."""
+        lookout, number = self.server.lookout, unfinished.number
+        self.in_threads -= 1
+        lookout.resume(number)
+        goes_on = not self.abandons and self._resume(unfinished)
+        lookout.end(number)  # by now the handler has noted what it changed
+        if goes_on:
+            self._follow_up(unfinished)
+        else:
+            unfinished.handler.close()
+            self.forget(unfinished)
+
+    def _resume(self, unfinished: Unfinished) -> bool:
+        """Whether it has come to another step."""
+        self._answering = True
+        try:
+            step = unfinished.resume()
+            if step is not None:
+                unfinished.step = step
+                return True
+            self.conclude(unfinished)
+        except Disconnect as why:
+            self._tasks.end(str(why))
+        except Exception as bug:  # noqa: BLE001 - see `answer`
+            self._tasks.end(str(self.on_bug(bug, unfinished.chain.calls[unfinished.chain.current].message)))
+        finally:
+            self._answering = False
+        return False
 
     def _cost(self, chain: Chain) -> int:
         """What its credits pay for."""
@@ -256,7 +327,7 @@ class Conversation:
         def announce(running: Running, interim: bool) -> None:
             self._send_unasked()
             if not running.waits:
-                if self._waiting >= self.server.settings.limits.async_requests:
+                if self._waiting >= self._limits.async_requests:
                     raise StatusError(Status.INSUFFICIENT_RESOURCES, "too many requests wait")
                 running.waits = True
                 self._waiting += 1

@@ -1,7 +1,8 @@
 """Running handlers: inline as long as they need not wait, then as a task.
 
-`begin` is the fast path: one `send` into the coroutine, and nearly always it is finished.  `finish` is the
-rest: it runs the steps that wait, in a task of its own, and throws what they raise into the handler.
+`begin` is the fast path: one `send` into the coroutine, and nearly always it is finished.  `finish` is for those that
+wait for others, and for what is no request: it runs all steps from there on in a task, and throws what they raise
+into the handler.  Between the two, `server/conversation.py` leaves steps that block to threads, without a task.
 """
 
 import math
@@ -24,10 +25,8 @@ Handler = Coroutine[Step, Any, None]
 
 def begin(handler: Handler) -> Step | None:
     """Run a handler up to its end (None) or to its first waiting step."""
-    try:
-        return handler.send(None)
-    except StopIteration:
-        return None
+    # Not send(None): that it has ended would be an exception to be made and caught, a tenth of an ECHO.
+    return next(handler.__await__(), None)
 
 
 async def finish(

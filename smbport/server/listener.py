@@ -5,6 +5,7 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 import trio
 
@@ -12,6 +13,7 @@ from smbport.server.connection import ClientConnection
 from smbport.server.readiness import new_readiness
 from smbport.server.transport import BufferPool
 from smbport.server.watching import keep_watch
+from smbport.server.workers import Workers
 from smbport.state.connection import network_of
 from smbport.state.hosts import admits
 from smbport.state.server import Server
@@ -36,50 +38,70 @@ class Listener:
         self._strangers: set[ClientConnection] = set()  # nobody was logged on there when we last looked
         self._pool = BufferPool()
         self._threads = trio.CapacityLimiter(THREADS)
-        self._readiness = new_readiness(server.platform.sockets, self._threads, server.settings.limits.busy_wait_us)
+        self._workers = Workers(THREADS)
+        self._attending = trio.CancelScope(shield=True)
+        self._readiness = new_readiness(
+            server.platform.sockets, self._threads, self._workers, server.settings.limits.busy_wait_us
+        )
+        self._complained = False  # that nothing could be accepted
 
     async def serve(
         self, sockets: Sequence[socket.socket], task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Serve until cancelled; then stop in order: no new requests, answers out, files closed."""
-        with closing(self._readiness):
-            async with trio.open_nursery() as clients:
+        with closing(self._readiness), closing(self._workers):
+            async with trio.open_nursery() as services:
+                services.start_soon(self._run_readiness)
+                self._readiness.attend(self._workers.fileno(), self._workers.deliver)
                 try:
-                    async with trio.open_nursery() as acceptors:
-                        for sock in sockets:
-                            sock.setblocking(False)
-                            acceptors.start_soon(self._accept, sock, clients)
-                        acceptors.start_soon(self._readiness.run)
-                        acceptors.start_soon(self._watch_time)
-                        acceptors.start_soon(keep_watch, self.server, self._threads)
-                        task_status.started()
+                    await self._serve_clients(sockets, task_status)
                 finally:
-                    for sock in sockets:
-                        sock.close()
-                    for connection in self.connections:
-                        connection.stop(GRACE_S)
+                    self._attending.cancel()
 
-    async def _accept(self, listening: socket.socket, clients: trio.Nursery) -> None:
-        complained = False
-        while True:
-            await trio.lowlevel.wait_readable(listening.fileno())
+    async def _run_readiness(self) -> None:
+        """Call those who have something to read, until the last connection is over."""
+        with self._attending:
+            await self._readiness.run()
+
+    async def _serve_clients(self, sockets: Sequence[socket.socket], task_status: "trio.TaskStatus[None]") -> None:
+        async with trio.open_nursery() as self._clients:
             try:
-                sock, peer = listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                continue
-            except OSError as error:  # EMFILE and friends: the waiting client may be served later
-                if not complained:
-                    log.warning("cannot accept: %s", error.strerror)
-                complained = True
-                await trio.sleep(ACCEPT_PAUSE_S)
-                continue
-            complained = False
-            self._take(sock, str(peer[0]), clients)
+                async with trio.open_nursery() as acceptors:
+                    for sock in sockets:
+                        sock.setblocking(False)
+                        self._attend(sock, acceptors)
+                    acceptors.start_soon(self._watch_time)
+                    acceptors.start_soon(keep_watch, self.server, self._threads)
+                    task_status.started()
+            finally:
+                for sock in sockets:
+                    self._readiness.leave(sock.fileno())
+                    sock.close()
+                for connection in self.connections:
+                    connection.stop(GRACE_S)
 
-    def _take(self, sock: socket.socket, address: str, clients: trio.Nursery) -> None:
-        connection = self._admit(sock, address)
-        if connection is not None:
-            clients.start_soon(self._run, connection)
+    def _attend(self, listening: socket.socket, acceptors: trio.Nursery) -> None:
+        pause = partial(acceptors.start_soon, self._pause, listening, acceptors)
+        self._readiness.attend(listening.fileno(), partial(self._accept, listening), pause)
+
+    def _accept(self, listening: socket.socket) -> bool:
+        """Accept one that waits; False if a pause is better."""
+        try:
+            sock, peer = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return True
+        except OSError as error:  # EMFILE and friends: the waiting client may be served later
+            if not self._complained:
+                log.warning("cannot accept: %s", error.strerror)
+            self._complained = True
+            return False
+        self._complained = False
+        self._admit(sock, str(peer[0]))
+        return True
+
+    async def _pause(self, listening: socket.socket, acceptors: trio.Nursery) -> None:
+        await trio.sleep(ACCEPT_PAUSE_S)
+        self._attend(listening, acceptors)
 
     def _admit(self, sock: socket.socket, address: str) -> ClientConnection | None:
         """Count it from now on, so that whatever comes next sees it; None if it is closed again."""
@@ -95,11 +117,22 @@ class Listener:
             log.info("connection from %s lost: %s", address, error.strerror)
             sock.close()
             return None
-        connection = ClientConnection(self.server, sock, address, self._pool, self._threads, self._readiness)
+        connection = ClientConnection(
+            self.server, sock, address, self._pool, self._threads, self._readiness, self._workers
+        )
         self.connections.add(connection)
         self._strangers.add(connection)
         self._by_address[connection.state.network] += 1
+        connection.begin(self._clients, self._forget)
         return connection
+
+    def _forget(self, connection: ClientConnection) -> None:
+        self.connections.discard(connection)
+        self._strangers.discard(connection)
+        network = connection.state.network
+        self._by_address[network] -= 1
+        if not self._by_address[network]:
+            del self._by_address[network]
 
     def _refusal(self, address: str) -> str:
         """Why this address, or one more connection of it, is not welcome; "" if it is."""
@@ -120,17 +153,6 @@ class Listener:
         if sum(other.state.network == network for other in self._strangers) >= limits.unauthenticated_per_address:
             return f"limits.unauthenticated_per_address is {limits.unauthenticated_per_address}"
         return ""
-
-    async def _run(self, connection: ClientConnection) -> None:
-        try:
-            await connection.run()
-        finally:
-            self.connections.discard(connection)
-            self._strangers.discard(connection)
-            network = connection.state.network
-            self._by_address[network] -= 1
-            if not self._by_address[network]:
-                del self._by_address[network]
 
     async def _watch_time(self) -> None:
         """End connections that do not get on with it."""

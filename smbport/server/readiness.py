@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 import trio
 
 from smbport.platform import ReadySet, Sockets
+from smbport.server.workers import Workers
 
 __all__ = ["PlainReadiness", "Readiness", "SharedReadiness", "new_readiness"]
 
@@ -27,40 +28,81 @@ MANY: Final = 4  # when so many were ready at once, others have become so meanwh
 PATIENCE: Final = 8, 1024  # so many requests in a row must have come soon, before it stays, or stays awake (again)
 
 
+def nobody() -> None:
+    """Who has left, if nobody wants to know."""
+
+
 class Readiness(Protocol):
     """Calls whoever has something to read."""
 
     async def run(self) -> None:
         """Must run while anybody attends."""
 
-    async def attend(self, descriptor: int, call: Callable[[], bool]) -> None:
-        """Call, from whatever task, when there is something to read; until it returns False.  It must not raise."""
+    def attend(self, descriptor: int, call: Callable[[], bool], left: Callable[[], None] = nobody) -> None:
+        """Call, from whatever task, when there is something to read.  Neither must raise.
+
+        When `call` returns False, that was the last time, and `left` is called.
+        """
+
+    def leave(self, descriptor: int) -> None:
+        """Attend no more: to be called before it is closed, and harmless if it is not attended."""
 
     def close(self) -> None:
         """When nobody attends any more."""
 
 
-def new_readiness(sockets: Sockets, threads: trio.CapacityLimiter, busy_wait_us: int) -> Readiness:
-    """The best that this system has; `threads` work for the server.  See `Limits` for `busy_wait_us`."""
+def new_readiness(sockets: Sockets, threads: trio.CapacityLimiter, workers: Workers, busy_wait_us: int) -> Readiness:
+    """The best that this system has; `threads` and `workers` work for the server; see `Limits` for `busy_wait_us`."""
     ready = sockets.ready_set()
-    return PlainReadiness() if ready is None else SharedReadiness(ready, threads, busy_wait_us)
+    return PlainReadiness() if ready is None else SharedReadiness(ready, threads, workers, busy_wait_us)
+
+
+_Attendance = tuple[trio.CancelScope, int, Callable[[], bool], Callable[[], None]]
 
 
 class PlainReadiness:
     """Each waits by itself: for systems whose event loop has no descriptor that could be waited for."""
 
-    async def run(self) -> None:
-        """Nothing has to be done for all."""
+    def __init__(self) -> None:
+        self._scopes: dict[int, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+        self._early: list[_Attendance] = []  # who came before there was one
 
-    async def attend(self, descriptor: int, call: Callable[[], bool]) -> None:
+    async def run(self) -> None:
         """See `Readiness`."""
-        while True:
-            await trio.lowlevel.wait_readable(descriptor)
-            if not call():
-                return
+        async with trio.open_nursery() as self._nursery:
+            while self._early:
+                self._nursery.start_soon(self._attend, *self._early.pop(0))
+            await trio.sleep_forever()
+
+    def attend(self, descriptor: int, call: Callable[[], bool], left: Callable[[], None] = nobody) -> None:
+        """See `Readiness`."""
+        scope = self._scopes[descriptor] = trio.CancelScope()
+        if self._nursery is None:
+            self._early.append((scope, descriptor, call, left))
+        else:
+            self._nursery.start_soon(self._attend, scope, descriptor, call, left)
+
+    def leave(self, descriptor: int) -> None:
+        """See `Readiness`."""
+        scope = self._scopes.pop(descriptor, None)
+        if scope is not None:
+            scope.cancel()
 
     def close(self) -> None:
         """Nothing is held."""
+
+    async def _attend(
+        self, scope: trio.CancelScope, descriptor: int, call: Callable[[], bool], left: Callable[[], None]
+    ) -> None:
+        with scope:
+            await trio.lowlevel.checkpoint_if_cancelled()  # it may be closed already
+            await trio.lowlevel.wait_readable(descriptor)
+            while not scope.cancel_called and call():  # what was ready at the same time may have made it leave
+                await trio.lowlevel.wait_readable(descriptor)
+        if not scope.cancel_called:
+            del self._scopes[descriptor]
+            left()
 
 
 class SharedReadiness:
@@ -70,13 +112,14 @@ class SharedReadiness:
     compiled.
     """
 
-    def __init__(self, ready: ReadySet, threads: trio.CapacityLimiter, busy_wait_us: int) -> None:
+    def __init__(self, ready: ReadySet, threads: trio.CapacityLimiter, workers: Workers, busy_wait_us: int) -> None:
         self._ready = ready
+        self._workers = workers
         self._busy_wait_s = busy_wait_us / 1e6
         self._calls: dict[int, Callable[[], bool]] = {}
-        self._left: dict[int, trio.lowlevel.ParkingLot] = {}  # who is told that its call said False
+        self._left: dict[int, Callable[[], None]] = {}  # for when the call said False
         self._threads = (threads, trio.to_thread.current_default_thread_limiter())
-        self._others = False  # tasks that have come to have something to do in this turn
+        self._others = 0  # tasks that have come to have something to do since the task for all went to sleep
         self._soon = 0  # how many times in a row somebody was ready soon after the last turn
         self._patience = PATIENCE[0]
         self._short = 0  # how many times in a row somebody was ready so soon that staying awake would have met it
@@ -89,6 +132,7 @@ class SharedReadiness:
         trio.lowlevel.add_instrument(instrument)
         try:
             while True:
+                self._others = -1  # it wakes up itself
                 await trio.lowlevel.wait_readable(descriptor)
                 begun = perf_counter()
                 self._soon = self._soon + 1 if begun - ended < STAY_S else 0
@@ -97,38 +141,37 @@ class SharedReadiness:
         finally:
             trio.lowlevel.remove_instrument(instrument)
 
-    async def attend(self, descriptor: int, call: Callable[[], bool]) -> None:
+    def attend(self, descriptor: int, call: Callable[[], bool], left: Callable[[], None] = nobody) -> None:
         """See `Readiness`."""
-        left = self._left[descriptor] = trio.lowlevel.ParkingLot()
         self._calls[descriptor] = call
+        self._left[descriptor] = left
         self._ready.add(descriptor)
-        try:
-            await left.park()
-        finally:
-            self._forget(descriptor)
+
+    def leave(self, descriptor: int) -> None:
+        """See `Readiness`."""
+        if self._calls.pop(descriptor, None) is not None:
+            self._ready.remove(descriptor)
+            del self._left[descriptor]
 
     def close(self) -> None:
         """See `Readiness`."""
         self._ready.close()
 
-    def _forget(self, descriptor: int) -> None:
-        if self._calls.pop(descriptor, None) is not None:
-            self._ready.remove(descriptor)
-            self._left.pop(descriptor).unpark_all()
-
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
         """trio calls this, see trio.abc.Instrument."""
-        self._others = True
+        self._others += 1
 
     def _turn(self, end: float) -> None:
         """Call whoever is ready, and again while it is worth it and nobody else wants to run."""
-        self._others = is_known = stays = False
+        is_known = stays = False
         while events := self._stay() if stays else self._ready.wait(0, MOST):
             for descriptor, _ in events:
                 call = self._calls.get(descriptor)
                 if call is not None and not call():
-                    self._forget(descriptor)
-            if self._others:
+                    left = self._left[descriptor]
+                    self.leave(descriptor)
+                    left()
+            if self._others > 0:
                 return
             if perf_counter() >= end:
                 self._patience = max(self._patience // 2, PATIENCE[0])
@@ -146,7 +189,9 @@ class SharedReadiness:
 
     def _stay(self) -> Sequence[tuple[int, int]]:
         """Whoever is ready next, if that is soon."""
-        return (self._short >= self._short_patience and self._wait_awake()) or self._wait_asleep()
+        # Workers need the interpreter, which who waits awake gives back for moments only.
+        is_awake = self._short >= self._short_patience and not self._workers.at_work
+        return (is_awake and self._wait_awake()) or self._wait_asleep()
 
     def _wait_awake(self) -> Sequence[tuple[int, int]]:
         end = perf_counter() + self._busy_wait_s

@@ -2,7 +2,7 @@
 
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EBUSY
 from functools import partial
@@ -19,10 +19,12 @@ from smbport.wire.status import Disconnect
 
 __all__ = ["BufferPool", "Receiver", "Sender"]
 
+NO_BUFFER: Final = memoryview(b"")
 BUFFER_SIZE: Final = 1 << 16  # one receive takes at most this unless a larger frame is on its way
 POOLED_BYTES: Final = 8 << 20  # spare buffers kept; an idle connection holds none
 GATHER_PARTS: Final = 64
 GATHER_BYTES: Final = 1 << 20
+JOINED_BYTES: Final = 1 << 14  # up to here a copy costs less than what the system does with parts
 PADDING: Final = bytes(1 << 16)
 
 
@@ -34,21 +36,21 @@ class BufferPool:
     """
 
     def __init__(self) -> None:
-        self._free: dict[int, list[bytearray]] = {}  # by size
+        self._free: dict[int, list[memoryview]] = {}  # by size
         self.spare_bytes = 0
 
-    def take(self, needed: int = BUFFER_SIZE) -> bytearray:
+    def take(self, needed: int = BUFFER_SIZE) -> memoryview:
         """A buffer of at least `needed` bytes; what is in it does not matter."""
         size = BUFFER_SIZE
         while size < needed:
             size *= 2
         free = self._free.get(size)
         if not free:
-            return bytearray(size)
+            return memoryview(bytearray(size))
         self.spare_bytes -= size
         return free.pop()
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: memoryview) -> None:
         """Keep it for the next one, unless there are plenty."""
         if self.spare_bytes + len(buffer) <= POOLED_BYTES:
             self.spare_bytes += len(buffer)
@@ -62,23 +64,24 @@ class Receiver:
     at the start of a buffer; and since such frames seldom come alone, the next buffer has room for another one.
     """
 
-    __slots__ = ("_begin", "_buffer", "_end", "_last_size", "_missing", "_pool", "_socket", "_view")
+    __slots__ = ("_begin", "_buffer", "_end", "_last_size", "_missing", "_pool", "_socket")
 
     def __init__(self, sock: socket.socket, pool: BufferPool) -> None:
         self._socket = sock
         self._pool = pool
-        self._buffer: bytearray | None = None
-        self._view = memoryview(b"")
+        self._buffer = NO_BUFFER
         self._begin = self._end = 0  # what is received and not yet handed out
         self._missing = 0  # bytes of a large frame that are still to come
         self._last_size = 0  # of the last frame with its prefix
 
     def receive(self) -> bool:
         """Take what is there.  False at the end of the stream; raises BlockingIOError if nothing is there."""
-        if self._buffer is None:
+        if self._buffer is NO_BUFFER:
             self._replace(self._last_size)
-        count = self._socket.recv_into(self._view[self._end : self._stop()])
-        self._end += count
+        end = self._end
+        room = self._buffer[end:] if end else self._buffer
+        count = self._socket.recv_into(room, min(self._stop() - end, len(room)))
+        self._end = end + count
         if self._missing:
             self._missing -= count
         return count > 0
@@ -93,55 +96,54 @@ class Receiver:
         if self._begin == self._end:
             self.release()
 
-    def frames(self, limit: int) -> Iterator[memoryview]:
-        """The complete frames received.  Raises Disconnect for one that is no SMB or longer than `limit` bytes.
+    def next_frame(self, limit: int) -> memoryview | None:
+        """The next one received, if it is complete.  Raises Disconnect if it is no SMB or longer than `limit` bytes.
 
         A frame is good until the next `receive`, or for as long as somebody likes after `abandon`.
         """
-        while self._end - self._begin >= 4:
-            begin = self._begin + 4
-            try:
-                length = frame_length(self._view[self._begin : begin])
-            except BadFrame as error:
-                raise Disconnect(str(error)) from None
-            if length > limit:
-                raise Disconnect(f"frame of {length} bytes, {limit} are allowed now")
-            end = begin + length
-            if end > self._end:
-                self._make_room(4 + length)
-                if length >= BUFFER_SIZE:
-                    self._missing = 4 + length - (self._end - self._begin)
-                return
-            self._begin = end
-            self._last_size = 4 + length
-            yield self._view[begin:end]
-        self._make_room(BUFFER_SIZE // 2)
+        if self._end - self._begin < 4:
+            self._make_room(BUFFER_SIZE // 2)
+            return None
+        try:
+            length = frame_length(self._buffer, self._begin)
+        except BadFrame as error:
+            raise Disconnect(str(error)) from None
+        if length > limit:
+            raise Disconnect(f"frame of {length} bytes, {limit} are allowed now")
+        begin = self._begin + 4
+        end = begin + length
+        if end > self._end:
+            self._make_room(4 + length)
+            if length >= BUFFER_SIZE:
+                self._missing = 4 + length - (self._end - self._begin)
+            return None
+        self._begin = end
+        self._last_size = 4 + length
+        return self._buffer[begin:end]
 
     def abandon(self) -> None:
         """Somebody keeps a frame while it waits: receive into another buffer from now on."""
-        rest = self._view[self._begin : self._end]
+        rest = self._buffer[self._begin : self._end]
         self._replace(len(rest))
-        self._view[: len(rest)] = rest
+        self._buffer[: len(rest)] = rest
         self._end = len(rest)
 
     def release(self) -> None:
         """Give the buffer back, whatever is in it."""
-        if self._buffer is not None:
-            self._view = memoryview(b"")
+        if self._buffer is not NO_BUFFER:
             self._pool.give_back(self._buffer)
-            self._buffer = None
+            self._buffer = NO_BUFFER
         self._begin = self._end = 0
 
     def _stop(self) -> int:
         """Where in the buffer to stop receiving."""
         if self._missing:
             return self._end + self._missing
-        return len(self._view) if self._end else max(self._last_size, BUFFER_SIZE)
+        return len(self._buffer) if self._end else max(self._last_size, BUFFER_SIZE)
 
     def _replace(self, needed: int) -> None:
         """Go on with another buffer that has room for `needed` bytes."""
         self._buffer = self._pool.take(needed)
-        self._view = memoryview(self._buffer)
         self._begin = self._end = 0
 
     def _make_room(self, needed: int) -> None:
@@ -150,16 +152,15 @@ class Receiver:
         if have == 0:
             self._begin = self._end = 0
             return
-        if self._begin + needed <= len(self._view):
+        if self._begin + needed <= len(self._buffer):
             return
-        old, rest = self._buffer, self._view[self._begin : self._end]
-        if needed > len(self._view):
+        old, rest = self._buffer, self._buffer[self._begin : self._end]
+        if needed > len(old):
             self._replace(needed)
-            self._view[:have] = rest
-            assert old is not None
+            self._buffer[:have] = rest
             self._pool.give_back(old)
         else:
-            self._view[:have] = bytes(rest)
+            old[:have] = bytes(rest)
         self._begin, self._end = 0, have
 
 
@@ -191,7 +192,8 @@ class Sender:
     def queue(self, parts: list[Buffer | FileRange]) -> None:
         """Add buffers in order; nothing is sent before `flush`."""
         self._parts.extend(parts)
-        self.queued_bytes += sum(map(len, parts))
+        for part in parts:
+            self.queued_bytes += len(part)
         if self.closed:
             self.close()
 
@@ -242,6 +244,7 @@ class Sender:
                 before = self.queued_bytes
                 with suppress(BlockingIOError):
                     self._send_all()
+                self._space.unpark_all()
                 # A socket is called writable when a good part of its buffer is free.  A slow client may have taken
                 # less than that all the while, so only what it takes now tells.
                 if scope.cancelled_caught and self.queued_bytes == before:
@@ -271,7 +274,14 @@ class Sender:
             batch.append(part)
             if len(batch) == GATHER_PARTS:
                 break
-        self._forget(self._socket.sendmsg(batch))
+        self._forget(self._send_buffers(batch))
+
+    def _send_buffers(self, batch: list[Buffer]) -> int:
+        if len(batch) == 1:
+            return self._socket.send(batch[0])
+        if self.queued_bytes <= JOINED_BYTES:
+            return self._socket.send(b"".join(batch))
+        return self._socket.sendmsg(batch)
 
     def _send_file(self, head: Buffer, part: FileRange) -> None:
         zero_copy = self._zero_copy
@@ -330,5 +340,3 @@ class Sender:
             parts.popleft()
             if isinstance(part, FileRange):
                 self._server.unpin(part.opened)
-        if len(self._space):
-            self._space.unpark_all()

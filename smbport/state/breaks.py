@@ -176,14 +176,13 @@ def _lease_notification(lease: Lease, told: Break) -> bytes:
 def _send(session: "Session", body: bytes, *, seal: bool) -> bool:
     """Send it over a connection of the session, if there is one."""
     message = response_message(
-        body, Status.SUCCESS, Command.OPLOCK_BREAK, 0, 0, HeaderFlag.SERVER_TO_REDIR, UNSOLICITED, 0, 0
+        body, Status.SUCCESS, Command.OPLOCK_BREAK, 0, 0, HeaderFlag.SERVER_TO_REDIR, UNSOLICITED, 0, 0, 0
     )
     if seal or session.encrypt:
         if session.sealer is None:
             return False
-        sealed = session.sealer.seal(session.session_id, [memoryview(message)[4:]])
+        sealed = session.sealer.seal(session.session_id, [message])
         parts: list[Buffer] = [frame_prefix(sum(map(len, sealed))), *sealed]
     else:
-        message[:4] = frame_prefix(len(message) - 4)
-        parts = [message]
+        parts = [frame_prefix(len(message)) + message]
     return session.notify(parts)

@@ -12,7 +12,8 @@ kinds that have no other form, and may use the private characters all the same.
 """
 
 import re
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from smbport.wire.status import Status, StatusError
 
@@ -35,7 +36,7 @@ _ALWAYS: Final = _ESCAPES | {letter: "".join(chr(0xEF00 + byte) for byte in lett
 _TO_WIRE: Final = str.maketrans(_SFM | _ALWAYS)
 _TO_POSIX: Final = str.maketrans(_ALWAYS)
 _TO_DISK: Final = str.maketrans({wire: disk for disk, wire in (_SFM | _SFM_AT_END | _ESCAPES).items()})
-_NEEDS_WIRE: Final = re.compile(r'[\x01-\x1f"*:<>?\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]|[ .]$').search
+_NEEDS_WIRE: Final = re.compile(r'[\x01-\x1f"*:<>?\\|\udc80-\udcff\uef80-\uefff\uf001-\uf029]').search
 _NEEDS_POSIX: Final = re.compile(r"[\udc80-\udcff\uef80-\uefff\uf001-\uf029]").search
 _NEEDS_DISK: Final = re.compile("[\uef80-\uefff\uf001-\uf029]").search
 _RESERVED: Final = re.compile(r'[\x00-\x1f"*:<>?|/]').search
@@ -43,8 +44,9 @@ _RESERVED_IN_STREAMS: Final = re.compile(r"[\x00/\\]").search
 _WILDCARDS: Final = re.compile(r'[*?<>"]').search
 
 
-class FileName(NamedTuple):
-    """A name inside a share, as the platform wants it."""
+@dataclass(slots=True)
+class FileName:
+    """A name inside a share, as the platform wants it.  Not frozen, which takes time at each open; never changed."""
 
     path: str  # parts joined by "/"; "" is the root of the share
     stream: str  # "" is the unnamed stream
@@ -154,10 +156,11 @@ def name_for_disk(name: str) -> str:
 
 def name_for_wire(name: str) -> str:
     """One name from disk as clients see it."""
-    if not _NEEDS_WIRE(name):
-        return name
-    mapped = name.translate(_TO_WIRE)
-    return mapped[:-1] + _SFM_AT_END.get(mapped[-1], mapped[-1])
+    if _NEEDS_WIRE(name):
+        name = name.translate(_TO_WIRE)
+    if name.endswith((" ", ".")):
+        name = name[:-1] + _SFM_AT_END[name[-1]]
+    return name
 
 
 def name_for_posix(name: str) -> str:

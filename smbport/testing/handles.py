@@ -48,6 +48,9 @@ class MemoryNode:
         with self.tree.lock:
             return self._opened().stat()
 
+    def first_stat(self) -> Stat:
+        return self.stat()
+
     def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
         with self.changing_as_owner() as inode:
             inode.access_ns = inode.access_ns if access_ns is None else access_ns

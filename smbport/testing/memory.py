@@ -196,7 +196,7 @@ class MemoryVolume:
 class MemoryAttributes:
     max_value: int = MAX_ATTRIBUTE
 
-    def names(self, node: Node, *, wait: bool = False) -> list[str]:
+    def names(self, node: Node, *, seen: Stat | None = None, wait: bool = False) -> list[str]:
         with own_node(node).reading_attributes() as attributes:
             return list(attributes)
 

@@ -1,7 +1,6 @@
 """The response to CREATE, packed in one call.  [MS-SMB2] 2.2.14
 
-Apart from its record, which reads it, because this runs for every open and records cannot be compiled
-(docs/decisions/005).
+Apart from its record, which reads it, because this runs for every open.
 """
 
 import struct

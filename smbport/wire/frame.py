@@ -1,6 +1,6 @@
 """Messages on their way: direct TCP frames, compound chains, responses in one buffer.  [MS-SMB2] 2.1, 3.3.5.2.7
 
-Functions that run for every message, apart from the records, which cannot be compiled (docs/decisions/005).
+Functions that run for every message.
 """
 
 import struct
@@ -11,7 +11,8 @@ from smbport.wire.header import HEADER_SIZE, SMB2_MAGIC
 from smbport.wire.record import BadStructure, Buffer
 
 __all__ = [
-    "MAX_FRAME", "BadFrame", "frame_length", "frame_prefix", "join_compound", "response_message", "split_compound",
+    "MAX_FRAME", "BadFrame", "frame_length", "frame_magic", "frame_prefix", "join_compound", "response_message",
+    "split_compound",
 ]  # fmt: skip
 
 MAX_FRAME: Final = 0xFFFFFF  # the length of a direct TCP message has 24 bits
@@ -21,14 +22,27 @@ class BadFrame(Exception):
     """The peer does not speak SMB over direct TCP: the connection must end."""
 
 
-def frame_length(prefix: Buffer) -> int:
-    """The length of the message behind the first 4 bytes of a direct TCP frame.  [MS-SMB2] 2.1
+_PREFIX: Final = struct.Struct(">I")
+_MAGIC: Final = struct.Struct("4s")
 
-    Raises BadFrame if the first byte is not zero.
+
+def frame_length(buffer: Buffer, offset: int = 0) -> int:
+    """The length of the message behind the 4 bytes at `offset`, with which a direct TCP frame begins.  [MS-SMB2] 2.1
+
+    Raises BadFrame if the first of them is not zero.
     """
-    if prefix[0] != 0:
-        raise BadFrame(f"direct TCP frame begins with 0x{prefix[0]:02x}, not 0")
-    return int.from_bytes(prefix[1:4], "big")
+    length: int = _PREFIX.unpack_from(buffer, offset)[0]
+    if length > MAX_FRAME:
+        raise BadFrame(f"direct TCP frame begins with 0x{length >> 24:02x}, not 0")
+    return length
+
+
+def frame_magic(message: Buffer) -> bytes:
+    """The first 4 bytes, which say what a message is; fewer if it has no more."""
+    if len(message) < 4:
+        return bytes(message)
+    magic: bytes = _MAGIC.unpack_from(message)[0]
+    return magic
 
 
 def frame_prefix(length: int) -> bytes:
@@ -38,25 +52,23 @@ def frame_prefix(length: int) -> bytes:
     return length.to_bytes(4, "big")
 
 
-_RESPONSE: Final = struct.Struct("<4sHHIHHIIQQQ16s")
+_RESPONSE: Final = struct.Struct("<6sHIHHI4xQIIQ16x")
+_RESPONSE_START: Final = SMB2_MAGIC + HEADER_SIZE.to_bytes(2, "little")
 _NEXT_COMMAND: Final = struct.Struct("<I")
 
 
 def response_message(
     body: bytes, status: int, command: int, credit_charge: int, credits: int, flags: int, message_id: int,
-    async_or_tree_id: int, session_id: int,
+    process_id: int, tree_id: int, session_id: int,
 ) -> bytearray:  # fmt: skip
-    """A response in one buffer: 4 bytes left for the frame prefix, the header, the body.  [MS-SMB2] 2.2.1
+    """Header and body of a response in one buffer, not signed yet.  [MS-SMB2] 2.2.1
 
-    `async_or_tree_id` is the AsyncId, or the TreeId shifted left by 32.  Positional, because it runs per reply.
+    `process_id` and `tree_id` may be the halves of an AsyncId.  Positional, because it runs per reply.
     """
-    message = bytearray(4 + HEADER_SIZE + len(body))
-    _RESPONSE.pack_into(
-        message, 4, SMB2_MAGIC, HEADER_SIZE, credit_charge, status, command, credits, flags, 0, message_id,
-        async_or_tree_id, session_id, b"",
-    )  # fmt: skip
-    message[4 + HEADER_SIZE :] = body
-    return message
+    header = _RESPONSE.pack(
+        _RESPONSE_START, credit_charge, status, command, credits, flags, message_id, process_id, tree_id, session_id
+    )
+    return bytearray(header + body)
 
 
 def split_compound(message: memoryview, *, limit: int) -> list[memoryview]:
@@ -66,20 +78,21 @@ def split_compound(message: memoryview, *, limit: int) -> list[memoryview]:
     message, for a last element shorter than a header, and for more than `limit` elements.
     """
     elements: list[memoryview] = []
+    begin, left = 0, len(message)
     while True:
-        length = len(message)
-        if length < HEADER_SIZE:
-            raise BadStructure(f"element {len(elements)} has {length} bytes, a header has {HEADER_SIZE}")
+        if left < HEADER_SIZE:
+            raise BadStructure(f"element {len(elements)} has {left} bytes, a header has {HEADER_SIZE}")
         if len(elements) == limit:
             raise BadStructure(f"more than {limit} elements in a compound")
-        (following,) = _NEXT_COMMAND.unpack_from(message, 20)
+        following: int = _NEXT_COMMAND.unpack_from(message, begin + 20)[0]
         if following == 0:
-            elements.append(message)
+            elements.append(message[begin:] if begin else message)
             return elements
-        if following % 8 or following < HEADER_SIZE or following > length:
-            raise BadStructure(f"NextCommand {following} in {length} bytes")
-        elements.append(message[:following])
-        message = message[following:]
+        if following % 8 or following < HEADER_SIZE or following > left:
+            raise BadStructure(f"NextCommand {following} in {left} bytes")
+        elements.append(message[begin : begin + following])
+        begin += following
+        left -= following
 
 
 def join_compound(elements: Sequence[bytes]) -> bytes:

@@ -1,5 +1,6 @@
 """UTF-16 names and FILETIME.  [MS-DTYP] 2.3.3, [MS-SMB2] 2.2 (all strings are UTF-16LE without a terminator)"""
 
+from codecs import utf_16_le_decode, utf_16_le_encode  # a codec found by its name costs an interpreted call more
 from typing import Final
 
 from smbport.wire.record import BadStructure, Buffer
@@ -13,12 +14,12 @@ def decode_utf16(data: Buffer) -> str:
     """A name from the wire.  Raises BadStructure on an odd length, UnicodeDecodeError on a lone surrogate."""
     if len(data) % 2:
         raise BadStructure(f"UTF-16 of {len(data)} bytes")
-    return str(data, "utf-16-le")
+    return utf_16_le_decode(data, "strict", True)[0]
 
 
 def encode_utf16(text: str) -> bytes:
     """A name for the wire.  A lone surrogate is our bug: names from disk are mapped first (state/names.py)."""
-    return text.encode("utf-16-le")
+    return utf_16_le_encode(text)[0]
 
 
 def filetime_from_ns(ns: int) -> int:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from smbport.commands.dispatch import SIGNED_AT_ONCE
 from smbport.state.server import Server
 from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.testing.client import Client, DirectLink, FileId
@@ -169,6 +170,21 @@ def test_every_reply_of_a_compound_is_signed_over_its_padding() -> None:
     assert client.signer is not None
     for _, frame in replies:
         assert client.signer.verify(memoryview(bytearray(frame)), from_server=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, SIGNED_AT_ONCE, SIGNED_AT_ONCE + 1, 65536])
+def test_a_payload_of_any_size_is_signed_with_its_header(size: int) -> None:
+    client = connect(new())
+    tree = client.tree_connect("s")
+    file = client.create(tree, "f", access=Access.GENERIC_ALL, disposition=CreateDisposition.CREATE)
+    data = bytes(range(256)) * 256
+    client.write(file, 0, data)
+    request = ReadRequest(length=size, offset=0, file_id_persistent=file.persistent, file_id_volatile=file.volatile)
+    [(header, frame)] = send(client, client.message(Command.READ, pack_read_request(request), tree_id=tree))
+    assert (header.status, header.flags & HeaderFlag.SIGNED) == (Status.SUCCESS, HeaderFlag.SIGNED)
+    assert frame[80 : 80 + size] == data[:size]
+    assert client.signer is not None
+    assert client.signer.verify(memoryview(bytearray(frame)), from_server=True)
 
 
 def test_a_failed_create_fails_what_relates_to_it() -> None:

@@ -449,12 +449,20 @@ def test_a_new_name_is_remembered(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["Volume.create", "File.set_marks", "File.allocate", "File.stat", "Volume.make_directory", "Directory.stat"]
+    "call",
+    [
+        "Volume.create",
+        "File.set_marks",
+        "File.allocate",
+        "File.first_stat",
+        "Volume.make_directory",
+        "Directory.first_stat",
+    ],
 )
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EDQUOT])
 def test_what_could_not_be_finished_is_taken_away_again(bench: Bench, call: str, number: int) -> None:
     bench.faults.fail(call, number)
-    directory = call in ("Volume.make_directory", "Directory.stat")
+    directory = call in ("Volume.make_directory", "Directory.first_stat")
     bench.fails(number, "new", CREATE, ALL, allocation_size=10, attributes=HIDDEN, must_be_directory=directory)
     assert bench.run("new", CREATE).action == CreateAction.CREATED
 
@@ -473,7 +481,7 @@ def test_the_first_error_counts(bench: Bench) -> None:
     assert bench.memory.open_handles == 0
 
 
-@pytest.mark.parametrize("call", ["File.stat", "Volume.may_remove"])
+@pytest.mark.parametrize("call", ["File.first_stat", "Volume.may_remove"])
 def test_an_open_that_fails_half_way_holds_nothing(bench: Bench, call: str) -> None:
     bench.faults.fail(call, errno.EIO)
     bench.fails(errno.EIO, "f", access=ALL)
@@ -525,7 +533,7 @@ def test_what_a_new_file_asks_of_the_volume(bench: Bench) -> None:
     bench.run("new", CREATE, ALL)
     before = Counter(bench.faults.counts)
     bench.run("newer", CREATE, ALL, wait=False)
-    asked = {"Volume.create": 1, "File.set_marks": 1, "File.stat": 1, "File.close": 1}
+    asked = {"Volume.create": 1, "File.set_marks": 1, "File.first_stat": 1, "File.close": 1}
     assert bench.faults.counts - before == asked
 
 

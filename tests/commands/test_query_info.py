@@ -16,8 +16,10 @@ from smbport.wire.constants import (
     FileAttribute,
     FileInfo,
     FsInfo,
+    HeaderFlag,
     InfoType,
 )
+from smbport.wire.file import WriteRequest, pack_write_request
 from smbport.wire.fscc import (
     MINIMUM_OUTPUT_LENGTH,
     FileAccessInformation,
@@ -55,13 +57,14 @@ from smbport.wire.fscc_volume import (
     parse_volume_information,
 )
 from smbport.wire.fsctl import CompressionFormat
-from smbport.wire.header import HEADER_SIZE
+from smbport.wire.header import HEADER_SIZE, Header
 from smbport.wire.info import QueryInfoRequest, QueryInfoResponse, pack_query_info_request, query_info_output
 from smbport.wire.status import Status, status_name
 
 Refused = Callable[[int], Any]
 FS = InfoType.FILESYSTEM
 EPOCH = 116444736000000000
+ALL_ONES = (1 << 64) - 1  # the file of the request before
 ON_DISK = sorted(set(FILE_QUERY) - {FileInfo.PIPE, FileInfo.PIPE_LOCAL, FileInfo.FULL_EA})
 
 
@@ -71,6 +74,49 @@ def filetimes(stat: Any) -> tuple[int, ...]:
 
 def times_of(record: Any) -> tuple[int, ...]:
     return (record.creation_time, record.last_access_time, record.last_write_time, record.change_time)
+
+
+# Compounds ------------------------------------------------------------------------------------------------------
+
+
+def sizes_in_chain(peer: Any, *between: tuple[int, bytes]) -> list[int]:
+    """Open "f" for all, do this, and ask for its size twice, in one frame."""
+    query = QueryInfoRequest(
+        info_type=InfoType.FILE, file_info_class=FileInfo.STANDARD, output_buffer_length=24,
+        file_id_persistent=ALL_ONES, file_id_volatile=ALL_ONES,
+    )  # fmt: skip
+    create = Command.CREATE, peer.create_body("f")
+    queries = [(Command.QUERY_INFO, pack_query_info_request(query))] * 2
+    whole = b""
+    for index, (command, body) in enumerate([create, *between, *queries]):
+        element = peer.message(command, body, tree_id=peer.tree, flags=HeaderFlag.RELATED_OPERATIONS if index else 0)
+        if index <= len(between) + 1:
+            element += bytes(-len(element) % 8)
+            element[20:24] = len(element).to_bytes(4, "little")
+        whole += peer.protect(element)
+    [(header, frame)] = peer.frames(whole, plain=True)
+    sizes = []
+    while header.next_command:
+        frame = frame[header.next_command :]
+        header = Header.unpack_from(frame)
+        assert header.status == Status.SUCCESS
+        if header.command == Command.QUERY_INFO:
+            data = query_info_output(frame, QueryInfoResponse.unpack_from(frame, HEADER_SIZE))
+            sizes.append(FileStandardInformation.unpack_from(data).end_of_file)
+    return sizes
+
+
+def test_a_query_right_behind_its_create_takes_no_second_look(wire: Any) -> None:
+    wire.make("f", b"four")
+    peer, looks = wire.connect(), []
+    wire.faults.do_before("File.stat", lambda: looks.append(1), times=None)
+    assert sizes_in_chain(peer) == [4, 4]
+    assert len(looks) == 1  # for the second query
+    write = WriteRequest(offset=4, file_id_persistent=ALL_ONES, file_id_volatile=ALL_ONES)
+    assert sizes_in_chain(peer, (Command.WRITE, pack_write_request(write, b" and more"))) == [13, 13]
+    other = wire.connect()
+    other.write(other.open("f"), 0, b"something longer")
+    assert sizes_in_chain(peer) == [16, 16]
 
 
 # Files ----------------------------------------------------------------------------------------------------------

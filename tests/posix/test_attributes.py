@@ -9,7 +9,7 @@ import pytest
 
 from smbport.platform import ACCESS_READ, Entry
 from smbport.posix.attributes import PosixAttributes
-from smbport.posix.files import PosixNode
+from smbport.posix.nodes import PosixNode
 from smbport.posix.port import PosixPlatform
 from smbport.posix.walk import error
 from smbport.testing.memory import MemoryPlatform

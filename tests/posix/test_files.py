@@ -2,13 +2,12 @@
 
 import errno
 import os
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
-from smbport.posix.files import PosixFile, check_free_space
 from smbport.posix.port import PosixPlatform
 
 
@@ -57,44 +56,6 @@ def test_marks_are_not_stored(volume):
         top.set_marks(2, None, wait=True)
 
 
-def test_a_read_that_a_signal_cuts_short_is_continued(volume, monkeypatch):
-    with closing(volume.create("file", 3, 0o600, wait=True)) as file:
-        file.write_at(0, bytes(range(100)), wait=True)
-        real = os.pread
-        monkeypatch.setattr(os, "pread", lambda fd, length, offset: real(fd, min(length, 7), offset))
-        assert file.read_at(1, 50, wait=True) == bytes(range(1, 51))
-        assert file.read_at(90, 50, wait=True) == bytes(range(90, 100))
-
-
-class Home:
-    rights = nullcontext()
-
-
-def test_short_writes_and_a_full_volume(tmp_path: Path):
-    file = PosixFile(os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT), Home())
-    written = bytearray()
-
-    def write(_, data, offset, *, room=25, reason=errno.ENOSPC):
-        if not room - len(written):
-            raise OSError(reason, "no")
-        piece = bytes(data[: min(7, room - len(written))])
-        assert offset == 3 + len(written)
-        written.extend(piece)
-        return len(piece)
-
-    assert file.write_all(3, bytes(range(20)), write) == 20
-    written.clear()
-    assert file.write_all(3, bytes(range(50)), write) == 25
-    assert written == bytes(range(25))
-    written.clear()
-    for reason in (errno.ENOSPC, errno.EDQUOT):
-        with pytest.raises(OSError, match=f"Errno {reason}]"):
-            file.write_all(3, b"x", lambda *args, r=reason: write(*args, room=0, reason=r))
-    with pytest.raises(OSError, match=f"Errno {errno.EIO}]"):  # an error that is not about room is told even so
-        file.write_all(3, bytes(50), lambda *args: write(*args, room=7, reason=errno.EIO))
-    file.close()
-
-
 def test_writing_through_is_synced(volume, monkeypatch):
     synced: list[int] = []
     monkeypatch.setattr("smbport.posix.files.fdatasync", synced.append)
@@ -103,13 +64,6 @@ def test_writing_through_is_synced(volume, monkeypatch):
         assert synced == []
         file.write_at(0, b"x", through=True, wait=True)
         assert synced == [file.fileno()]
-
-
-def test_free_space(tmp_path: Path):
-    with (tmp_path / "file").open("wb") as file:
-        check_free_space(file.fileno(), 4096)
-        with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}]"):
-            check_free_space(file.fileno(), 1 << 62)
 
 
 # Handles of what cannot be opened, by name

@@ -11,6 +11,7 @@ from smbport.security.ntlm_messages import (
     NegotiateFlag,
     hmac_md5,
     pack_challenge,
+    pack_pairs,
     rc4,
     signature,
 )
@@ -65,7 +66,7 @@ def test_signatures(side, more, exchange):
 @pytest.mark.parametrize("version", [0, NegotiateFlag.VERSION])
 def test_a_challenge(version):
     pairs = [(AvId.NB_DOMAIN_NAME, "Domäne".encode("utf-16-le")), (AvId.TIMESTAMP, bytes(8))]
-    read = messages.Challenge.unpack(pack_challenge(FLAGS | version, b"challeng", "Server", pairs))
+    read = messages.Challenge.unpack(pack_challenge(FLAGS | version, b"challeng", "Server", pack_pairs(pairs)))
     assert (read.flags, read.server_challenge, read.target_name) == (
         FLAGS | version | NegotiateFlag.REQUEST_TARGET, b"challeng", "Server",
     )  # fmt: skip

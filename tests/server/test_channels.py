@@ -121,6 +121,7 @@ async def test_a_break_that_does_not_arrive_goes_over_the_next_channel(start, de
     if lost == "gone":
         first.reset()
     else:
+        await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(DELIVERY_TIMEOUT_S)
     assert (await second.do(second.wait_for_break)).file_id_volatile == file.volatile
     assert await third.do(third.acknowledge_break, file, II) == II
@@ -143,6 +144,7 @@ async def test_a_break_that_nobody_hears_is_given_up(start, deaf, mock_clock) ->
     [message_id] = other.send(opening(other, others_tree))
     for peer in (first, second):
         await peer.do(peer.wait_for_break)
+        await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(DELIVERY_TIMEOUT_S)
     assert (await other.answer()).status == Status.PENDING
     mock_clock.jump(35)

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 import trio
@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smbport.commands.call import FileRange
-from smbport.server.transport import BUFFER_SIZE, GATHER_PARTS, POOLED_BYTES, BufferPool, Receiver, Sender
+from smbport.server.transport import (
+    BUFFER_SIZE,
+    GATHER_PARTS,
+    JOINED_BYTES,
+    POOLED_BYTES,
+    BufferPool,
+    Receiver,
+    Sender,
+)
 from smbport.state.settings import Limits, Settings
 from smbport.testing.direct import new_server
 from smbport.testing.memory import MemoryPlatform
@@ -29,7 +37,12 @@ def messages_of(*lengths: int) -> list[bytes]:
 
 
 def taken(receiver: Receiver, limit: int = LIMIT) -> list[bytes]:
-    return [bytes(frame) for frame in receiver.frames(limit)]
+    return [bytes(frame) for frame in frames_of(receiver, limit)]
+
+
+def frames_of(receiver: Receiver, limit: int = LIMIT) -> Iterator[memoryview]:
+    while (frame := receiver.next_frame(limit)) is not None:
+        yield frame
 
 
 async def arrived(receiver: Receiver, sock: socket.socket) -> bool:
@@ -96,7 +109,7 @@ def test_frames_of_any_size_in_any_pieces(lengths: list[int], cuts: list[int], k
                 while piece or is_more_there(ours):
                     piece = piece[theirs.send(piece[:50_000]) :]
                     assert await arrived(receiver, ours)
-                    for frame in receiver.frames(LIMIT):
+                    for frame in frames_of(receiver):
                         if len(found) in kept:
                             receiver.abandon()
                             found.append(frame)
@@ -120,10 +133,9 @@ async def test_the_prefix_alone_decides_that_a_frame_is_too_long(pair) -> None:
     receiver = Receiver(ours, BufferPool())
     theirs.sendall(framed(b"good") + (LIMIT + 1).to_bytes(4, "big"))
     await arrived(receiver, ours)
-    frames = receiver.frames(LIMIT)
-    assert bytes(next(frames)) == b"good"
+    assert receiver.next_frame(LIMIT) == b"good"
     with pytest.raises(Disconnect, match="frame of 1048577 bytes, 1048576 are allowed now"):
-        next(frames)
+        receiver.next_frame(LIMIT)
 
 
 async def test_a_frame_at_the_limit_is_good(pair) -> None:
@@ -162,7 +174,7 @@ async def test_an_abandoned_frame_is_never_written_again(pair) -> None:
     for number in range(1, 20):
         theirs.sendall(framed(bytes([number]) * 1000, b"small", bytes(2000))[:-500])
         await arrived(receiver, ours)
-        for frame in receiver.frames(LIMIT):
+        for frame in frames_of(receiver):
             if len(frame) == 1000:
                 receiver.abandon()
                 kept.append((number, frame))
@@ -231,7 +243,7 @@ def test_the_pool_keeps_no_more_than_it_may() -> None:
 
 
 class Script:
-    """A socket and a zero copy power in one, that take as many bytes at a time as they are told to.
+    """A socket that takes as many bytes at a time as it is told to, and what a zero copy power does to it.
 
     0 is "nothing now", after which the file may have shrunk, -1 is that data of a file must be waited for; behind the
     end of the script, everything is taken.
@@ -242,8 +254,7 @@ class Script:
         self._real = real
         self.got = bytearray()
         self.calls = 0
-        self.min_length = 1
-        self.needs_cached = False
+        self.gathered = 0  # of them, those with several buffers
 
     def fileno(self) -> int:
         """Of a socket that is always writable, so that the next attempt comes at once."""
@@ -261,13 +272,16 @@ class Script:
         return self._counts[:1] == [-1] and bool(self._counts.pop(0))
 
     def sendmsg(self, parts: list[bytes]) -> int:
-        self._is_cold()  # which is no matter of what is in memory
-        data = b"".join(parts)[: self._take()]
-        self.got += data
-        return len(data)
+        self.gathered += 1
+        return self.send(b"".join(parts))
 
-    def send(self, sock: object, head: memoryview, file: "StubFile", offset: int, length: int) -> int:
-        assert sock is self
+    def send(self, data: bytes) -> int:
+        self._is_cold()  # which is no matter of what is in memory
+        taken = data[: self._take()]
+        self.got += taken
+        return len(taken)
+
+    def send_file(self, head: memoryview, file: "StubFile", offset: int, length: int) -> int:
         cold = self._is_cold()
         if cold and not head:
             raise OSError(errno.EBUSY, "not in memory")
@@ -277,6 +291,18 @@ class Script:
         file.shrink()
         self.got += data
         return len(data)
+
+
+class ScriptedZeroCopy:
+    min_length = 1
+    needs_cached = False
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    def send(self, sock: Script, head: memoryview, file: "StubFile", offset: int, length: int) -> int:
+        assert sock is self._script
+        return sock.send_file(head, file, offset, length)
 
 
 class StubFile:
@@ -314,7 +340,7 @@ class Bench:
 
     def __init__(self, script: Script | socket.socket, *, send_timeout_s: float = 60) -> None:
         platform = MemoryPlatform()
-        platform.zero_copy = script  # type: ignore[assignment]
+        platform.zero_copy = ScriptedZeroCopy(script) if isinstance(script, Script) else None  # type: ignore[assignment]
         settings = Settings(server_guid=bytes(16), limits=Limits(send_timeout_s=send_timeout_s))
         self.failures: list[str] = []
         self.tasks: list = []
@@ -396,6 +422,16 @@ def test_small_answers_leave_in_one_call() -> None:
     bench.sender.flush()
     assert script.calls == 1
     assert script.got == bytes(range(GATHER_PARTS))
+
+
+def test_small_buffers_are_put_together_and_large_ones_stay_where_they_are() -> None:
+    script = Script()
+    bench = Bench(script)
+    for size, gathered in ((JOINED_BYTES - 1, 0), (JOINED_BYTES, 1)):
+        bench.sender.queue([bytes(size), b"x"])
+        bench.sender.flush()
+        assert (script.calls, script.gathered) == (1 + gathered, gathered)
+    assert script.got == bytes(JOINED_BYTES - 1) + b"x" + bytes(JOINED_BYTES) + b"x"
 
 
 @pytest.mark.pure_only  # the open is a stand-in

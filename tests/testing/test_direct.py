@@ -1,6 +1,7 @@
 """A server without sockets, threads or an event loop."""
 
 import errno
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ def test_a_bug_is_an_exception(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     async def broken(call: object, request: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(table.RULES, Command.ECHO, table.RULES[Command.ECHO]._replace(handler=broken))
+    monkeypatch.setitem(table.RULES, Command.ECHO, replace(table.RULES[Command.ECHO], handler=broken))
     with pytest.raises(ZeroDivisionError):
         send(client, client.message(Command.ECHO, EchoRequest().pack()))
 

@@ -5,6 +5,7 @@ from smbport.wire.frame import (
     MAX_FRAME,
     BadFrame,
     frame_length,
+    frame_magic,
     frame_prefix,
     join_compound,
     response_message,
@@ -37,6 +38,7 @@ def test_frame(length, prefix):
     assert frame_prefix(length) == bytes.fromhex(prefix)
     assert frame_length(bytes.fromhex(prefix)) == length
     assert frame_length(memoryview(bytes.fromhex(prefix + "fe534d42"))) == length
+    assert frame_length(bytes.fromhex("ffff" + prefix), 2) == length
 
 
 def test_frame_of_another_protocol():
@@ -46,14 +48,19 @@ def test_frame_of_another_protocol():
         frame_length(bytes.fromhex("81000044"))  # a NetBIOS session request
 
 
+@pytest.mark.parametrize("message", [b"", b"\xfe", b"\xfeSM", b"\xfeSMB", b"\xfeSMB@"])
+def test_magic(message):
+    assert frame_magic(message) == frame_magic(memoryview(message)) == message[:4]
+
+
 def test_frame_too_long():
     with pytest.raises(ValueError, match="does not fit"):
         frame_prefix(MAX_FRAME + 1)
 
 
 def test_response_message():
-    message = response_message(b"body", 0xC0000016, Command.SESSION_SETUP, 1, 1, 9, 5, 0x0E1221610000FEFF, 0x90E942CC)
-    assert message == bytes(4) + header().pack() + b"body"
+    message = response_message(b"body", 0xC0000016, Command.SESSION_SETUP, 1, 1, 9, 5, 0xFEFF, 0x0E122161, 0x90E942CC)
+    assert message == header().pack() + b"body"
 
 
 def packed_header(next_command=0):

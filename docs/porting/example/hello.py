@@ -15,7 +15,7 @@ from typing import Final
 from smbport.platform import POWERS, File, Platform
 from smbport.posix import poll_loop
 from smbport.posix.data import descriptor
-from smbport.posix.files import check_wait
+from smbport.posix.nodes import check_wait
 from smbport.posix.port import PosixPlatform, check_python
 
 __all__ = ["PORT", "HelloClone", "HelloPlatform", "HelloPort"]

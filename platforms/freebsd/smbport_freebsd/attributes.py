@@ -11,8 +11,8 @@ from typing import Final
 
 from smbport.platform import Node
 from smbport.posix.attributes import STREAMS
-from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.named_attributes import FileContent
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.streams import AttributeStreams, Content
 from smbport.posix.walk import error
 from smbport_freebsd.calls import EXTATTR_NAMESPACE_USER, O_NAMEDATTR, O_RDONLY, O_RDWR, Calls

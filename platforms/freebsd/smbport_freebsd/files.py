@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from errno import EACCES, EBADMSG, EINVAL, ENODEV, EOPNOTSUPP, EPERM
 from typing import Final, Protocol
 
-from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
+from smbport.posix.files import PosixDirectory, PosixFile
 from smbport.posix.marks import MARKED_KINDS
+from smbport.posix.nodes import Home, PosixNode, check_free_space, check_wait
 from smbport.posix.walk import error
 from smbport_freebsd.calls import EINTEGRITY, O_RDONLY, Calls
 
@@ -32,7 +33,6 @@ class FreeBSDNode(PosixNode):
 
     __slots__ = ()
     _home: FreeBSDHome
-    _path_only: bool
 
     @property
     def calls(self) -> Calls:
@@ -54,7 +54,7 @@ class FreeBSDNode(PosixNode):
     @contextmanager
     def usable(self) -> Iterator[int]:
         """A descriptor for what O_PATH is not good for: attributes and waiting for the disk."""
-        if not self._path_only:
+        if not self.path_only:
             yield self._fd
             return
         if not self._is_plain():
@@ -82,7 +82,7 @@ class FreeBSDNode(PosixNode):
 
     def sync(self, *, wait: bool = False) -> None:
         check_wait(wait)
-        if self._path_only and not self._is_plain():
+        if self.path_only and not self._is_plain():
             return
         with self.usable() as fd:
             os.fsync(fd)
@@ -91,14 +91,10 @@ class FreeBSDNode(PosixNode):
 class FreeBSDFile(FreeBSDNode, PosixFile):
     """An open file; with `path_only`, one that is not open for data, or a link, FIFO, socket or device."""
 
-    __slots__ = ("_path_only",)
-
-    def __init__(self, fd: int, home: FreeBSDHome, *, path_only: bool) -> None:
-        super().__init__(fd, home)
-        self._path_only = path_only
+    __slots__ = ()
 
     def fileno(self) -> int:
-        return -1 if self._path_only else self._fd
+        return -1 if self.path_only else self._fd
 
     def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
         try:
@@ -125,14 +121,10 @@ class FreeBSDFile(FreeBSDNode, PosixFile):
 class FreeBSDDirectory(FreeBSDNode, PosixDirectory):
     """An open directory; with `path_only`, one that this process may not list."""
 
-    __slots__ = ("_path_only",)
-
-    def __init__(self, fd: int, home: FreeBSDHome, path: str, *, path_only: bool) -> None:
-        super().__init__(fd, home, path)
-        self._path_only = path_only
+    __slots__ = ()
 
     def _listable(self) -> int:
-        if self._path_only:
+        if self.path_only:
             raise error(EACCES)
         return self._fd
 

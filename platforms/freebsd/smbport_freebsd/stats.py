@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from smbport.platform import FileKey, Kind, Stat
 from smbport.posix.attributes import MARKS
 from smbport.posix.dosattrib import NO_MARKS, Marks, pack_marks, parse_marks
-from smbport.posix.files import KINDS
+from smbport.posix.nodes import KINDS
 from smbport_freebsd.calls import (
     EXTATTR_NAMESPACE_USER,
     UF_ARCHIVE,

@@ -14,8 +14,8 @@ from typing import Final
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, Directory, Features, File, FileKey, Kind, Stat, Witness
 from smbport.posix.dosattrib import pack_marks
-from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.marks import MARKED_KINDS, Unchanged, add_marks
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.volume import PosixVolume, find_features
 from smbport.posix.walk import MAX_RACES, Root, check_path, error
 from smbport_freebsd.acl import find_acl_type

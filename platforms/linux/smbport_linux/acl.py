@@ -7,8 +7,8 @@ from struct import Struct
 from typing import Final
 
 from smbport.platform import AclEntry, AclTag, Node
+from smbport.posix.nodes import PosixNode
 from smbport.posix.walk import error
-from smbport_linux.files import LinuxNode
 from smbport_linux.identity import find_effective_capabilities
 
 __all__ = ["LinuxAccessControl", "why_no_acl"]
@@ -52,8 +52,8 @@ class LinuxAccessControl:
         os.setxattr(reach_for_change(node, wait), name, value)
 
 
-def own(node: Node) -> LinuxNode:
-    if not isinstance(node, LinuxNode):
+def own(node: Node) -> PosixNode:
+    if not isinstance(node, PosixNode):
         raise error(EINVAL)
     return node
 

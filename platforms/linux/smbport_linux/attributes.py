@@ -7,12 +7,13 @@ from errno import EINVAL, ENAMETOOLONG, ENODATA, ENOENT, EPERM, ERANGE
 from types import MappingProxyType
 from typing import Final
 
-from smbport.platform import Directory, Entry
-from smbport.posix.attributes import STREAMS, PosixAttributes, is_public
+from smbport.platform import Directory, Entry, Node, Stat
+from smbport.posix.attributes import STREAMS, PosixAttributes, is_public, reach
 from smbport.posix.dosattrib import ATTRIBUTE_NAME
-from smbport.posix.files import PosixNode, check_wait
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.walk import error
-from smbport_linux.files import LinuxDirectory
+from smbport_linux.directories import LinuxDirectory
+from smbport_linux.files import home_of
 from smbport_linux.stats import list_entry_attributes
 
 __all__ = ["LinuxAttributes", "LinuxValues", "new_stream_values"]
@@ -77,6 +78,15 @@ class LinuxAttributes(PosixAttributes):
     def __init__(self) -> None:
         super().__init__(LinuxValues(PREFIX))
 
+    def names(self, node: Node, *, seen: Stat | None = None, wait: bool = False) -> list[str]:
+        bare = home_of(reach(node, wait=wait)).bare
+        if seen is not None and bare.find(seen):
+            return []
+        found = super().names(node, wait=wait)
+        if seen is not None and not found:
+            bare.keep(seen, True)
+        return found
+
     def lengths(
         self, directory: Directory, entries: Sequence[Entry], *, wait: bool = False
     ) -> list[Mapping[str, int] | None]:
@@ -85,7 +95,7 @@ class LinuxAttributes(PosixAttributes):
             raise error(EINVAL)
         fd, _ = directory.where()
         assert isinstance(fd, int)  # else it could not be listed
-        bare, links = directory.home.bare, directory.links
+        bare, links = home_of(directory).bare, directory.links
         found: list[Mapping[str, int] | None] = [NONE] * len(entries)
         unknown = []
         for index, (name, stat) in enumerate(entries):

@@ -8,8 +8,8 @@ from errno import EINVAL, EIO, ENOTTY, EOPNOTSUPP, ETXTBSY
 from typing import Final
 
 from smbport.platform import Node
-from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.marks import MARKED_KINDS
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.walk import PLAIN, error
 from smbport_linux.calls import FS_COMPR_FL, FS_NOCOMP_FL, file_system_type, inode_flags, set_inode_flags
 

@@ -1,18 +1,25 @@
-"""Open files and directories of Linux, with what is cheap done inline."""
+"""Open files of Linux, with what is cheap done inline, and what handles of directories do in the same way.
+
+That is in functions and not in a common base: mypyc knows one base, and a directory's is `PosixDirectory`.
+"""
 
 import os
-from errno import EACCES, EAGAIN, EOPNOTSUPP
-from typing import Final, Protocol
+from errno import EAGAIN, EOPNOTSUPP
+from typing import Final, Literal, Protocol, cast
 
 from smbport.platform import Stat
-from smbport.posix.files import Home, PosixDirectory, PosixFile, PosixNode, check_free_space, check_wait
+from smbport.posix.dosattrib import Marks
 from smbport.posix.gate import ChangeGate
-from smbport.posix.marks import Unchanged
+from smbport.posix.marks import Unchanged, add_marks
+from smbport.posix.nodes import Home, PosixNode, check_free_space, check_wait, read_all, write_all
 from smbport.posix.walk import PLAIN, error
 from smbport_linux.calls import keep_size_allocate, read_nowait, set_times
 from smbport_linux.inline import INLINE_WRITE
 
-__all__ = ["READS_NOWAIT", "READS_PLAIN", "READS_WAIT", "LinuxDirectory", "LinuxFile", "LinuxHome"]
+__all__ = [
+    "READS_NOWAIT", "READS_PLAIN", "READS_WAIT", "LinuxFile", "LinuxHome", "change_times", "enter_change", "home_of",
+    "path_of", "sync_node",
+]  # fmt: skip
 
 # How a file is read inline.
 READS_WAIT: Final = 0  # not at all
@@ -30,69 +37,89 @@ class LinuxHome(Home, Protocol):
     def state(self, fd: int, *, path_only: bool) -> Stat:
         """The state of what is open as `fd`, with marks."""
 
-
-class LinuxNode(PosixNode):
-    """What the handles add: a descriptor may be O_PATH, good for naming a file but not for using it."""
-
-    __slots__ = ()
-    _home: LinuxHome
-    _inline: bool  # changes may be made inline: the file system is known and local
-    _path_only: bool
-
-    @property
-    def home(self) -> LinuxHome:
-        return self._home
-
-    @property
-    def inline(self) -> bool:
-        return self._inline
-
-    def check_change(self, wait: bool) -> None:
-        if not wait:
-            if not self._inline:
-                raise error(EAGAIN)
-            self._home.gate.enter()
-
-    def where(self) -> tuple[int | str | bytes, int | None]:
-        return (f"/proc/self/fd/{self._fd}" if self._path_only else self._fd), None
-
-    def stat(self) -> Stat:
-        return self._home.state(self._fd, path_only=self._path_only)
-
-    def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
-        self.check_change(wait)
-        with self._home.rights:
-            set_times(b"/proc/self/fd/%d" % self._fd if self._path_only else self._fd, access_ns, write_ns)
-
-    def sync(self, *, wait: bool = False) -> None:
-        if not self._path_only:
-            super().sync(wait=wait)
-            return
-        check_wait(wait)
-        fd = os.open(f"/proc/self/fd/{self._fd}", os.O_RDONLY | PLAIN)  # as the server: it takes no right to wait
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    def stat_unmarked(self, fd: int) -> Stat:
+        """The same without."""
 
 
-class LinuxFile(LinuxNode, PosixFile):
+def home_of(node: PosixNode) -> LinuxHome:
+    """The volume that a handle of this port came from."""
+    return cast("LinuxHome", node.home)
+
+
+def path_of(node: PosixNode, fd: int) -> int | str | bytes:
+    """How calls name it that do not take a descriptor which is O_PATH."""
+    return f"/proc/self/fd/{fd}" if node.path_only else fd
+
+
+def enter_change(node: PosixNode, wait: bool) -> None:
+    """BlockingIOError if it must not be changed inline now.  `inline` is where the file system is known and local."""
+    if not wait:
+        if not node.inline:
+            raise error(EAGAIN)
+        home_of(node).gate.enter()
+    node.first = None
+
+
+def change_times(node: PosixNode, fd: int, access_ns: int | None, write_ns: int | None) -> None:
+    with node.home.rights:
+        set_times(b"/proc/self/fd/%d" % fd if node.path_only else fd, access_ns, write_ns)
+
+
+def sync_node(node: PosixNode, fd: int) -> None:
+    if not node.path_only:
+        os.fsync(fd)
+        return
+    opened = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | PLAIN)  # as the server: it takes no right to wait
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+class LinuxFile(PosixNode):
     """An open file; with `path_only`, also a link, FIFO, socket or device."""
 
-    __slots__ = ("_inline", "_path_only", "_reads")
+    __slots__ = ("_reads", "made_with")
+    is_directory: Literal[False] = False
 
-    def __init__(self, fd: int, home: LinuxHome, reads: int, *, inline: bool, path_only: bool) -> None:
-        super().__init__(fd, home)
+    def __init__(
+        self, fd: int, home: LinuxHome, reads: int, *, inline: bool, path_only: bool = False, first: Stat | None = None
+    ) -> None:
+        super().__init__(fd, home, inline=inline, path_only=path_only, first=first)
         self._reads = reads
-        self._inline = inline
-        self._path_only = path_only
+        self.made_with: Marks | None = None  # what is stored with a file that was just made, for `first_stat`
+
+    def check_change(self, wait: bool) -> None:
+        enter_change(self, wait)
+
+    def where(self) -> tuple[int | str | bytes, int | None]:
+        return path_of(self, self._fd), None
+
+    def stat(self) -> Stat:
+        return home_of(self).state(self._fd, path_only=self.path_only)
+
+    def first_stat(self) -> Stat:
+        marks, self.made_with = self.made_with, None
+        if marks is None:
+            return super().first_stat()
+        stat = home_of(self).stat_unmarked(self._fd)
+        add_marks(stat, marks)
+        return stat
+
+    def set_times(self, access_ns: int | None, write_ns: int | None, *, wait: bool = False) -> None:
+        enter_change(self, wait)
+        change_times(self, self._fd, access_ns, write_ns)
+
+    def sync(self, *, wait: bool = False) -> None:
+        check_wait(wait)
+        sync_node(self, self._fd)
 
     def fileno(self) -> int:
-        return -1 if self._path_only else self._fd
+        return -1 if self.path_only else self._fd
 
     def read_at(self, offset: int, length: int, *, wait: bool = False) -> bytes:
         if wait or self._reads == READS_PLAIN:
-            return super().read_at(offset, length, wait=True)
+            return read_all(self._fd, offset, length)
         if self._reads == READS_WAIT:
             raise error(EAGAIN)
         try:
@@ -108,20 +135,22 @@ class LinuxFile(LinuxNode, PosixFile):
         return data
 
     def write_at(self, offset: int, data: bytes | memoryview, *, through: bool = False, wait: bool = False) -> int:
+        self.first = None
         if wait:
-            return self.write_all(offset, data, write_through if through else os.pwrite)
-        if through or len(data) > INLINE_WRITE or not self._inline:
+            return write_all(self._fd, offset, data, write_through if through else os.pwrite)
+        if through or len(data) > INLINE_WRITE or not self.inline:
             raise error(EAGAIN)
-        entered_ns = self._home.gate.enter()
+        gate = home_of(self).gate
+        entered_ns = gate.enter()
         if self._reads != READS_PLAIN and self.needs_a_read(offset, offset + len(data)):
             raise error(EAGAIN)
-        written = self.write_all(offset, data)
-        self._home.gate.leave(entered_ns, written)
+        written = write_all(self._fd, offset, data)
+        gate.leave(entered_ns, written)
         return written
 
     def needs_a_read(self, start: int, end: int) -> bool:
         """Whether a write changes only a part of a page that is not cached."""
-        page_size = self._home.page_size
+        page_size = home_of(self).page_size
         first, last = start - start % page_size, end - end % page_size
         if start == first and end == last:
             return False
@@ -135,8 +164,14 @@ class LinuxFile(LinuxNode, PosixFile):
             return True
         return False
 
+    def resize(self, size: int, *, wait: bool = False) -> None:
+        check_wait(wait)
+        self.first = None
+        os.ftruncate(self._fd, size)
+
     def allocate(self, size: int, *, wait: bool = False) -> None:
         check_wait(wait)
+        self.first = None
         if not size:
             return
         try:
@@ -145,22 +180,6 @@ class LinuxFile(LinuxNode, PosixFile):
             if reason.errno != EOPNOTSUPP:
                 raise
             check_free_space(self._fd, size)
-
-
-class LinuxDirectory(LinuxNode, PosixDirectory):
-    """An open directory; with `path_only`, one that the identity may not list."""
-
-    __slots__ = ("_inline", "_path_only")
-
-    def __init__(self, fd: int, home: LinuxHome, path: str, *, inline: bool, path_only: bool) -> None:
-        super().__init__(fd, home, path)
-        self._inline = inline
-        self._path_only = path_only
-
-    def _listable(self) -> int:
-        if self._path_only:
-            raise error(EACCES)
-        return self._fd
 
 
 def write_through(fd: int, data: bytes | memoryview, offset: int) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 
 from smbport.platform import FileKey, Kind, Stat
 from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, parse_marks
-from smbport.posix.files import KINDS
+from smbport.posix.nodes import KINDS
 from smbport_linux.calls import (
     AT_EMPTY_PATH,
     AT_SYMLINK_NOFOLLOW,

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from errno import EAGAIN, EEXIST, EINVAL, ENOSYS, ENXIO, EOPNOTSUPP
 from mmap import PAGESIZE
-from stat import S_IMODE, S_ISDIR, S_ISREG, S_ISVTX
+from stat import S_IMODE, S_ISREG, S_ISVTX
 from threading import Lock
 from typing import Final
 
-from smbport.platform import ACCESS_READ, Account, Directory, Features, File, FileKey, Space, Stat, Volume, Witness
-from smbport.posix.dosattrib import ATTRIBUTE_NAME, pack_marks
-from smbport.posix.files import PosixNode, check_wait
+from smbport.platform import (
+    ACCESS_READ,
+    Account,
+    Directory,
+    Features,
+    File,
+    FileKey,
+    Kind,
+    Space,
+    Stat,
+    Volume,
+    Witness,
+)
+from smbport.posix.dosattrib import ATTRIBUTE_NAME, NO_MARKS, Marks, pack_marks
 from smbport.posix.gate import ChangeGate
 from smbport.posix.marks import MARKED_KINDS, MarkCache, Unchanged, add_marks
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.orphans import Sweeper
 from smbport.posix.sidestore import SideStore
 from smbport.posix.volume import CREATE_FLAGS, LIST, OPEN_FLAGS, PosixVolume, find_features, may_pass_sticky
@@ -23,7 +35,8 @@ from smbport_linux.beneath import Opener, knows_cached_names
 from smbport_linux.calls import STATX_ATTR_COMPRESSED, Credentials, may_change, rename_noreplace
 from smbport_linux.clone import REFLINK_FILE_SYSTEMS
 from smbport_linux.compression import COMPRESSING_FILE_SYSTEMS
-from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxDirectory, LinuxFile
+from smbport_linux.directories import LinuxDirectory
+from smbport_linux.files import READS_NOWAIT, READS_PLAIN, LinuxFile
 from smbport_linux.handles import find_handles
 from smbport_linux.identity import Rights
 from smbport_linux.inline import INLINE_WRITE, LOCAL_FILE_SYSTEMS, MEMORY_FILE_SYSTEMS
@@ -85,19 +98,22 @@ class LinuxVolume(PosixVolume):
 
     def state(self, fd: int, *, path_only: bool) -> Stat:
         stat = self.stat_unmarked(fd)
+        self._mark(stat, fd, path_only=path_only)
+        return stat
+
+    def _mark(self, stat: Stat, fd: int, *, path_only: bool) -> None:
         if self.features.stores_marks and stat.kind in MARKED_KINDS:
             marks = self._marks.find(stat)
             if marks is None:
                 marks = read_marks(f"/proc/self/fd/{fd}" if path_only else fd)
                 self._marks.keep(stat, marks)
             add_marks(stat, marks)
-        return stat
 
     def stat_unmarked(self, fd: int) -> Stat:
         return read_open_state(fd, self._compressed)
 
     def adopt(self, fd: int) -> File:
-        return self._new_file(fd, os.fstat(fd))
+        return self._new_file(fd, os.fstat(fd).st_dev)
 
     def stat_names(self, directory: int, names: Sequence[str]) -> list[Stat | None]:
         encoded = [os.fsencode(name) for name in names]
@@ -120,6 +136,10 @@ class LinuxVolume(PosixVolume):
         if not self._marks_lock.acquire(blocking=wait):
             raise error(EAGAIN)
         try:
+            if isinstance(node, LinuxFile) and node.made_with is not None:
+                node.made_with = self._store_first_marks(target, Marks(dos_attributes, birth_ns))
+                if node.made_with is not None:
+                    return
             stored = read_marks(target)
             marks = stored.changed(dos_attributes, birth_ns)
             if marks != stored:
@@ -127,6 +147,17 @@ class LinuxVolume(PosixVolume):
                     os.setxattr(target, ATTRIBUTE_NAME, pack_marks(marks))
         finally:
             self._marks_lock.release()
+
+    def _store_first_marks(self, target: int | str | bytes, marks: Marks) -> Marks | None:
+        """Store the marks of what was just made, if nothing is there yet; None if there is."""
+        if marks == NO_MARKS:
+            return marks
+        try:
+            with self.rights:
+                os.setxattr(target, ATTRIBUTE_NAME, pack_marks(marks), os.XATTR_CREATE)
+        except FileExistsError:
+            return None
+        return marks
 
     # Looking and opening
 
@@ -142,18 +173,19 @@ class LinuxVolume(PosixVolume):
         with self.rights:
             fd, path_only = self._open_anything(check_path(path), access, follow=follow, wait=wait)
             try:
-                found = os.fstat(fd)
-                if path_only and S_ISDIR(found.st_mode):
+                first = self.stat_unmarked(fd)
+                if path_only and first.kind == Kind.DIRECTORY:
                     fd, path_only = make_listable(fd)
             except OSError:
                 os.close(fd)
                 raise
-        if S_ISDIR(found.st_mode):
-            return self._new_directory(fd, path, found, path_only=path_only)
-        if access and not S_ISREG(found.st_mode):
+        if access and first.kind not in (Kind.FILE, Kind.DIRECTORY):
             os.close(fd)
             raise error(ENXIO)
-        return self._new_file(fd, found, path_only=path_only)
+        self._mark(first, fd, path_only=path_only)
+        if first.kind == Kind.DIRECTORY:
+            return self._new_directory(fd, path, first.key.device, path_only=path_only, first=first)
+        return self._new_file(fd, first.key.device, path_only=path_only, first=first)
 
     def _open_anything(self, path: bytes, access: int, *, follow: bool, wait: bool) -> tuple[int, bool]:
         """A descriptor of what `path` names, and whether it is O_PATH only."""
@@ -186,16 +218,17 @@ class LinuxVolume(PosixVolume):
         finally:
             os.close(fd)
 
-    def _new_file(self, fd: int, found: os.stat_result, *, path_only: bool = False) -> LinuxFile:
-        own = found.st_dev == self._device
+    def _new_file(self, fd: int, device: int, *, path_only: bool = False, first: Stat | None = None) -> LinuxFile:
+        own = device == self._device
         # In another file system mounted below this one, the kernel says what RWF_NOWAIT may read.
         reads = self._reads if own else READS_NOWAIT
-        inline = own and self.features.inline_io
-        return LinuxFile(fd, self, reads, inline=inline, path_only=path_only)
+        return LinuxFile(fd, self, reads, inline=own and self.features.inline_io, path_only=path_only, first=first)
 
-    def _new_directory(self, fd: int, path: str, found: os.stat_result, *, path_only: bool) -> LinuxDirectory:
-        inline = found.st_dev == self._device and self.features.inline_io
-        return LinuxDirectory(fd, self, path, inline=inline, path_only=path_only)
+    def _new_directory(
+        self, fd: int, path: str, device: int, *, path_only: bool, first: Stat | None = None
+    ) -> LinuxDirectory:
+        inline = device == self._device and self.features.inline_io
+        return LinuxDirectory(fd, self, path, inline=inline, path_only=path_only, first=first)
 
     # Changing names
 
@@ -214,9 +247,13 @@ class LinuxVolume(PosixVolume):
                 self._complete_mode(fd, parent, mode)
             finally:
                 self._leave(parent, encoded, wait=wait)
-        if not wait:
+        if wait:
+            made = self._new_file(fd, os.fstat(fd).st_dev)
+        else:
             self.gate.leave(entered_ns, 0)
-        return self._new_file(fd, os.fstat(fd))
+            made = self._new_file(fd, self._device)  # `_parent` comes into no other file system
+        made.made_with = NO_MARKS
+        return made
 
     def remove(
         self, path: str, key: FileKey, *, directory: bool = False, witness: Witness | None = None, wait: bool = False
@@ -257,7 +294,7 @@ class LinuxVolume(PosixVolume):
             finally:
                 os.close(parent)
             fd, path_only = make_listable(fd)
-        return self._new_directory(fd, path, os.fstat(fd), path_only=path_only)
+        return self._new_directory(fd, path, os.fstat(fd).st_dev, path_only=path_only)
 
     def _complete_mode(self, fd: int, directory: int, mode: int) -> None:
         """Give something new the bits that the umask has taken, unless it was not the umask but an inherited ACL."""

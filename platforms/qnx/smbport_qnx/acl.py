@@ -11,8 +11,8 @@ from errno import EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP
 from typing import Final
 
 from smbport.platform import AclEntry, AclTag, AclType, Node
-from smbport.posix.files import PosixNode, check_wait
 from smbport.posix.kept import KeptAcl
+from smbport.posix.nodes import PosixNode, check_wait
 from smbport.posix.walk import error
 from smbport_qnx.calls import Calls
 

@@ -59,6 +59,8 @@ def check_attributes(platform: Platform, path: str) -> str:
                 attributes.set(node, "exam", value)
                 require(attributes.get(node, "exam") == value, "get gives what set made or replaced")
             require(set(attributes.names(node)) == before | {"exam"}, "names() lists what was set, without a namespace")
+            seen = set(attributes.names(node, seen=node.stat()))
+            require(seen == before | {"exam"}, "names() lists the same for who knows the state")
             demand = "set of more than max_value bytes is OSError(ENOSPC) or OSError(E2BIG)"
             check_refused(demand, NO_ROOM, attributes.set, node, "exam", bytes(attributes.max_value + 1))
             _check_lengths(attributes, bench, node)

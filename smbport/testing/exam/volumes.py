@@ -85,6 +85,7 @@ def _check_looking(bench: Bench) -> None:
     require(stat.mode & ~0o7777 == 0, "Stat.mode has permission bits only")
     require(stat.key != bench.make("unlike").key, "two files have different keys")
     again = bench.open("seen", ACCESS_READ)
+    require(again.first_stat() == again.stat(), "first_stat right after open() says what stat says")
     require(again.stat().key == stat.key, "two handles of one file have the same key")
     require(again.is_directory is False, "what open() gives for a file has is_directory False")
     again.close()

@@ -253,7 +253,7 @@ def test_the_limit_of_opens_holds_after_a_wait(world):
 def test_a_file_that_somebody_else_was_quicker_to_open_was_made_all_the_same(world):
     one, other = world.peer(), world.peer()
     quick = []
-    world.faults.do_before("File.stat", lambda: quick.append(other.open(disposition=OPEN, oplock=BATCH)))
+    world.faults.do_before("File.first_stat", lambda: quick.append(other.open(disposition=OPEN, oplock=BATCH)))
     waiting = one.start_open(disposition=CREATE)
     [file] = quick
     assert file.oplock_level == BATCH

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
-from smbport.posix.files import PosixFile
+from smbport.posix import files
 from smbport_freebsd.attributes import replace_attribute
 from smbport_freebsd.calls import EINTEGRITY, EXTATTR_NAMESPACE_USER, Calls
 from smbport_freebsd.platform import FreeBSDPlatform
@@ -166,7 +166,7 @@ def test_a_full_disk_in_a_file(file, offset, data, room):
 
 def write_with_room(file, offset: int, data: bytes, room: int) -> int:
     """Write on a disk that has no room behind the first `room` bytes of any file; how much is written."""
-    real = PosixFile.write_all
+    real = files.write_all
 
     def limited(fd: int, part: bytes, at: int) -> int:
         fits = part[: max(room - at, 0)]
@@ -175,7 +175,7 @@ def write_with_room(file, offset: int, data: bytes, room: int) -> int:
         return os.pwrite(fd, fits[:7], at)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PosixFile, "write_all", lambda self, at, whole: real(self, at, whole, limited))
+        patch.setattr(files, "write_all", lambda fd, at, whole: real(fd, at, whole, limited))
         try:
             return file.write_at(offset, data, wait=True)
         except OSError as reason:

@@ -107,7 +107,7 @@ def test_only_files_of_this_port(acl: LinuxAccessControl):
 
 
 def test_errors_are_the_systems(acl: LinuxAccessControl, volume: LinuxVolume, monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "getxattr", refuse)

@@ -4,11 +4,13 @@ import errno
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smbport.platform import ACCESS_NONE, ACCESS_READ, Entry
+from smbport.posix import marks
 from smbport.testing.memory import MemoryPlatform
 from smbport_linux import stats
 from smbport_linux.attributes import LinuxAttributes, new_stream_values
@@ -164,7 +166,7 @@ def test_as_the_user(volume: LinuxVolume, share: Path, user):
 def test_all_wait_where_changes_do_and_take_their_own_handles_only(volume: LinuxVolume, share: Path):
     with closing(volume.create("file", 3, 0o600, wait=True)) as file:
         assert attributes.names(file) == []
-        file._inline = False  # as on a file system of another machine
+        file.inline = False  # as on a file system of another machine
         for call, args in (
             (attributes.names, ()), (attributes.get, ("a",)), (attributes.set, ("a", b"")), (attributes.remove, ("a",)),
         ):  # fmt: skip
@@ -172,6 +174,25 @@ def test_all_wait_where_changes_do_and_take_their_own_handles_only(volume: Linux
                 call(file, *args)
     foreign = MemoryPlatform().open_volume("x").create("file", 3, 0o600, wait=True)
     fails(errno.EINVAL, attributes.names, foreign)
+
+
+@pytest.mark.pure_only  # puts another number in the place of a constant
+def test_what_is_known_to_have_none_is_not_asked_again(volume: LinuxVolume, share: Path, monkeypatch):
+    asked: list[object] = []
+    real = os.listxattr
+    monkeypatch.setattr(os, "listxattr", lambda *args: asked.append(args) or real(*args))
+    monkeypatch.setattr(marks, "SETTLED_NS", -(1 << 62))
+    (share / "file").touch()
+    with closing(volume.open("file", ACCESS_READ, wait=True)) as file:
+        for _ in range(2):
+            assert attributes.names(file, seen=file.stat()) == []
+        assert len(asked) == 1
+        assert attributes.names(file) == []
+        os.setxattr(share / "file", "user.a", b"1")
+        seen = replace(file.stat(), change_ns=file.stat().change_ns + 1)  # in the next tick of the clock
+        for _ in range(2):
+            assert attributes.names(file, seen=seen) == ["a"]
+    assert len(asked) == 4
 
 
 def test_where_streams_are_kept(volume: LinuxVolume, share: Path):

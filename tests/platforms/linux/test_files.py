@@ -152,9 +152,9 @@ def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolum
 
     with closing(volume.create("file", 3, 0o600, wait=True)) as file, closing(volume.open("", 1, wait=True)) as top:
         assert file.write_at(0, b"fast") == 4
-        assert file.write_all(0, b"x", slow_write) == 1
+        slow_write(file.fileno(), b"x", 0)
         assert file.write_at(0, b"fast") == 4  # that one was not inline
-        monkeypatch.setattr(file.__class__, "write_all", lambda self, offset, data: slow_write(self._fd, data, offset))
+        monkeypatch.setattr("smbport_linux.files.write_all", lambda fd, offset, data: slow_write(fd, data, offset))
         assert file.write_at(0, b"slow") == 4
         for node in (file, top):
             waits(node.set_times, 0, 0)
@@ -165,6 +165,43 @@ def test_after_a_slow_change_others_wait_their_turn_elsewhere(volume: LinuxVolum
         assert file.read_at(0, 4) == b"slow"
         now_ns += gate.PAUSE_NS
         assert file.write_at(0, b"fast") == 4
+
+
+def test_the_first_state(volume: LinuxVolume, share: Path):
+    """It may be that of the open as long as only others change the file, and it is told once."""
+    (share / "file").write_bytes(b"data")
+    handles = [volume.open("file", ACCESS_READ | ACCESS_WRITE, wait=True) for _ in range(4)]
+    handles[0].write_at(0, b"longer data")
+    handles[1].resize(20, wait=True)
+    handles[2].set_times(10**18, None)
+    for file in handles[:3]:
+        assert file.first_stat() == file.stat()
+    last = handles[-1]
+    assert last.stat().size == 20
+    assert (last.first_stat().size, last.first_stat().size) == (4, 20)
+    for file in handles:
+        file.close()
+
+
+def test_the_first_state_of_something_new(volume: LinuxVolume, share: Path):
+    if not volume.features.stores_marks:
+        pytest.skip("there are no marks")
+    for wait in (True, False):
+        with closing(volume.create(f"file {wait}", ACCESS_WRITE, 0o600, wait=wait)) as file:
+            file.set_marks(0x22, None)
+            file.set_marks(None, 10**18)
+            assert (file.first_stat().dos_attributes, file.stat().birth_ns) == (0x22, 10**18)
+            assert file.first_stat() == file.stat()
+
+
+def test_what_somebody_has_stored_with_a_new_file_stays(volume: LinuxVolume, share: Path):
+    if not volume.features.stores_marks:
+        pytest.skip("there are no marks")
+    with closing(volume.create("file", ACCESS_WRITE, 0o600, wait=True)) as file:
+        with closing(volume.open("file", ACCESS_NONE, wait=True)) as other:
+            other.set_marks(None, 10**18)
+        file.set_marks(0x22, None)
+        assert (file.first_stat().dos_attributes, file.first_stat().birth_ns) == (0x22, 10**18)
 
 
 def test_changes_are_made_inline(volume: LinuxVolume, share: Path):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smbport.platform import ACCESS_READ, ACCESS_WRITE
-from smbport.posix.files import PosixFile
+from smbport.posix import files
 from smbport.posix.walk import HIDDEN
 from smbport_qnx.platform import probe
 
@@ -45,7 +45,7 @@ def stream(platform, volume, file):
 
 def with_room(write, room: int) -> int:
     """Write on a disk that has no room behind the first `room` bytes of any file; how much is written."""
-    real = PosixFile.write_all
+    real = files.write_all
 
     def limited(fd: int, part: bytes, at: int) -> int:
         fits = part[: max(room - at, 0)]
@@ -54,7 +54,7 @@ def with_room(write, room: int) -> int:
         return os.pwrite(fd, fits[: len(fits) // 2 + 1], at)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PosixFile, "write_all", lambda self, at, whole: real(self, at, whole, limited))
+        patch.setattr(files, "write_all", lambda fd, at, whole: real(fd, at, whole, limited))
         try:
             return write()
         except OSError as reason:
