@@ -116,7 +116,7 @@ class TreeAnswer:
 
 
 class KernelAnswers(Protocol):
-    """The questions.  None raises for what a client did, and none waits but `take_ticket`."""
+    """The questions.  None raises for what a client did."""
 
     def log_on(self, name: str) -> KernelLogon | Awaitable[KernelLogon | None] | None:
         """Who logs on with this name, in whatever case, "" if anonymous.  None: nobody may.
@@ -145,14 +145,17 @@ class KernelAnswers(Protocol):
     def write_pipe(self, handle: int, data: bytes) -> None:
         """Bytes written to a pipe."""
 
-    def read_pipe(self, handle: int) -> bytes:
-        """The oldest answer that was not read yet, one fragment; b"" if there is none."""
+    def read_pipe(self, handle: int) -> bytes | Awaitable[bytes]:
+        """The oldest answer that was not read yet, one fragment; b"" if there is none for long."""
 
     def transceive_pipe(self, handle: int, data: bytes) -> bytes:
         """Both in one; never b""."""
 
     def close_pipe(self, handle: int) -> None:
         """A pipe is gone."""
+
+    def rest(self) -> None:
+        """No question has come for a moment: there is time for what no client waits for."""
 
 
 class KernelServer(Protocol):

@@ -72,6 +72,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 UPGRADES: Final = {1: SIDS}  # from the version before each
+MAX_FOUND: Final = 1024  # guessed; more are only read more often
 MACHINE_ID: Final = Struct("<3I")
 MEMORY_MACHINE_ID: Final = (0x736D6270, 0x6F727420, 0x6D656D6F)  # any numbers do
 CHANGED: Final = "changed = CAST(strftime('%s', 'now') AS INTEGER) WHERE key = ?"
@@ -112,6 +113,8 @@ class UserStore:
     def __init__(self, path: str, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._found: dict[str, UserRecord] = {}  # by the name asked for: as it is in this version of the file
+        self._version = -1
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], create: bool = False) -> Self:
@@ -199,9 +202,14 @@ class UserStore:
 
     def find_user(self, name: str) -> UserRecord | None:
         """The user of that name in whatever case, as the file has it now; None if there is none."""
-        if user_name_problem(name):  # names come from the network
-            return None
-        return next(iter(_records(self._execute(f"{SELECT} WHERE key = ?", (_key(name),)))), None)
+        version = self._run("PRAGMA data_version").fetchone()[0]  # another one when others have changed the file
+        if version != self._version or len(self._found) > MAX_FOUND:
+            self._found.clear()
+            self._version = version
+        if name not in self._found and not user_name_problem(name):  # names come from the network
+            for record in _records(self._execute(f"{SELECT} WHERE key = ?", (_key(name),))):
+                self._found[name] = record
+        return self._found.get(name)
 
     def _change(self, name: str, statement: str, *values: bytes) -> None:
         """Run a statement that ends with the key of an existing user."""
@@ -210,6 +218,7 @@ class UserStore:
 
     def _write(self, statement: str, values: tuple[str | bytes | int | None, ...]) -> int:
         """Run one statement; the number of rows that it changed."""
+        self._found.clear()
         changed = self._run(statement, values).rowcount
         # Bring the change into the file itself: a copy of the file is complete, and the old hash is overwritten.
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)")

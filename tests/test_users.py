@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smbport.security.auth import UserRecord, nt_hash
-from smbport.users import MemoryUsers, UserError, UserStore, default_store_path, user_name_problem
+from smbport.users import MAX_FOUND, MemoryUsers, UserError, UserStore, default_store_path, user_name_problem
 
 PASSWORD = "Correct Horse"
 
@@ -273,6 +273,40 @@ def test_a_change_by_another_process_is_seen(store, path):
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert store.find_user("alice").nt_hash == nt_hash("new")
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_user_is_read_once_until_somebody_changes_the_file(store, path, journal):
+    store._connection.execute(f"PRAGMA journal_mode = {journal}")
+    store.add("alice", "old")
+    statements = []
+    store._connection.set_trace_callback(statements.append)
+
+    def reads():
+        found = store.find_user("Alice"), store.find_user("Alice")
+        assert found[0] == found[1]
+        selected = sum(statement.startswith("SELECT") for statement in statements)
+        statements.clear()
+        return selected, found[0] and (found[0].nt_hash, found[0].disabled)
+
+    assert reads() == (1, (nt_hash("old"), False))
+    assert reads() == (0, (nt_hash("old"), False))
+    with UserStore.open(path) as other:
+        other.set_password("alice", "new")
+        assert reads() == (1, (nt_hash("new"), False))
+        other.disable("alice")
+        assert reads() == (1, (nt_hash("new"), True))
+        store.enable("alice")
+        assert reads() == (1, (nt_hash("new"), False))
+        other.remove("alice")
+        assert reads() == (2, None)
+
+
+def test_not_more_users_are_kept_than_needed(store):
+    store.add("a" * 11, "secret")
+    for number in range(1 << 11):
+        store.find_user("".join("Aa"[number >> bit & 1] for bit in range(11)))
+    assert len(store._found) <= MAX_FOUND + 1
 
 
 def test_looking_up_needs_the_index_only(store):

@@ -4,16 +4,16 @@ Nothing here remembers more than it must: a process that takes over from one tha
 user is comes back with each question, and only what is counted starts anew.
 """
 
-import logging
-import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf
+from time import monotonic, time_ns
 from typing import Final
 
 import trio
 
+from smbport.control.lines import Lines
 from smbport.control.pipes import KernelPipes, describe
 from smbport.control.rules import Rules, fold
 from smbport.kernel import KernelLogon, KernelShare, KernelTicket, TreeAnswer, TreeQuestion
@@ -32,8 +32,6 @@ from smbport.state.hosts import admits
 from smbport.state.tree import Share
 
 __all__ = ["Answers"]
-
-log = logging.getLogger("smbport")
 
 ACCOUNT_AGE_S: Final = 30  # as long is believed what the system says of an account
 RECORD_AGE_S: Final = 1  # and what a logon found of a user, when that user then connects to shares
@@ -61,7 +59,9 @@ class Answers:
         self._trees: dict[int, set[int]] = {}  # session id -> tree ids
         self._told: set[str] = set()  # folded names of shares that the kernel knows as they are now
         self._machine_id = machine_id
-        self._start_ns = time.time_ns()
+        self._start_ns = time_ns()
+        self._lines = Lines()
+        self.rest = self._lines.write
         self._pipes = KernelPipes(self._describe)
         self.open_pipe = self._pipes.open
         self.write_pipe = self._pipes.write
@@ -81,7 +81,7 @@ class Answers:
     def _describe(self, restricted: bool) -> ServerInfo:
         return describe(
             self.rules, self._authenticator.users, self._machine_id, restricted,
-            now_ns=time.time_ns(), start_ns=self._start_ns,
+            now_ns=time_ns(), start_ns=self._start_ns,
         )  # fmt: skip
 
     # Users
@@ -91,7 +91,7 @@ class Answers:
         try:
             user = self._authenticator.look_up(name)
         except LogonFailure as failure:
-            log.warning("logon failed: %s", failure)
+            self._lines.warn("logon failed: %s", failure)
             return None
         if user.record is None:
             guest = self.rules.guest if user.kind == "guest" else None
@@ -101,26 +101,26 @@ class Answers:
     def _log_on_as(self, name: str, user: LogonUser, record: UserRecord) -> KernelLogon | Awaitable[KernelLogon]:
         self._remember_record(name, record)
         looked_up, account = self._accounts.get(record.account or user.name, (-inf, None))
-        if trio.current_time() - looked_up > ACCOUNT_AGE_S:
+        if monotonic() - looked_up > ACCOUNT_AGE_S:
             return self._log_on_with_account(name, user, record.account or user.name)
         return self._welcome(name, user, account)
 
     async def take_ticket(self, token: bytes) -> KernelTicket | None:
         """There is time for one step only; NTLM the kernel does itself."""
         if self._authenticator.kerberos is None:
-            log.warning("logon failed: the client has a Kerberos ticket, and there is no server.kerberos_keytab")
+            self._lines.warn("logon failed: the client has a Kerberos ticket, and there is no server.kerberos_keytab")
             return None
         exchange = self._authenticator.begin()
         try:
-            step = exchange.step(token, time.time_ns())
+            step = exchange.step(token, time_ns())
             if isinstance(step, TicketCheck):
                 ticket = await trio.to_thread.run_sync(partial(step.judge, wait=True))
-                step = exchange.conclude(ticket, time.time_ns())
+                step = exchange.conclude(ticket, time_ns())
         except (BadToken, LogonFailure) as failure:
-            log.warning("logon failed: %s", failure)
+            self._lines.warn("logon failed: %s", failure)
             return None
         if not isinstance(step, Done) or step.user.record is None:
-            log.warning("logon failed: Kerberos without a ticket that can be read")
+            self._lines.warn("logon failed: Kerberos without a ticket that can be read")
             return None
         logon = self._log_on_as(step.user.name, step.user, step.user.record)
         if not isinstance(logon, KernelLogon):
@@ -131,7 +131,7 @@ class Answers:
     async def _log_on_with_account(self, name: str, user: LogonUser, wanted: str) -> KernelLogon:
         """A directory service may take its time."""
         account = await trio.to_thread.run_sync(partial(self._identity.find_account, wanted, wait=True))
-        self._accounts[wanted] = trio.current_time(), account
+        self._accounts[wanted] = monotonic(), account
         return self._welcome(name, user, account)
 
     def _welcome(self, name: str, user: LogonUser, account: Account | None) -> KernelLogon:
@@ -148,11 +148,11 @@ class Answers:
     def _remember_record(self, name: str, record: UserRecord | None) -> None:
         if len(self._records) >= MAX_RECORDS:
             self._records.clear()
-        self._records[name] = trio.current_time(), record
+        self._records[name] = monotonic(), record
 
     def _find_record(self, name: str) -> UserRecord | None:
         looked_up, record = self._records.get(name, (-inf, None))
-        if trio.current_time() - looked_up > RECORD_AGE_S:
+        if monotonic() - looked_up > RECORD_AGE_S:
             record = self._authenticator.users.find_user(name)
             self._remember_record(name, record)
         return record
@@ -161,7 +161,7 @@ class Answers:
         """A wrong password is known only from here."""
         if not failed:
             return
-        log.warning("logon failed: user %r gave a wrong password", name)
+        self._lines.warn("logon failed: user %r gave a wrong password", name)
         record = self._authenticator.users.find_user(name)
         if record is not None:
             self._failures[record.name] = self._failures.get(record.name, 0) + 1
@@ -196,7 +196,7 @@ class Answers:
         self._trees.setdefault(question.session_id, set()).add(question.tree_id)
         self._failures.pop(user, None)
         where = question.address or NOT_TOLD
-        log.info("%r connected to share %s from %s", question.name, found[0].name if found else "IPC$", where)
+        self._lines.inform("%r connected to share %s from %s", question.name, found[0].name if found else "IPC$", where)
         writable = found is None or found[0].is_writable_for(user)
         return TreeAnswer("granted", writable, refresh=name not in self._told)
 
@@ -206,7 +206,7 @@ class Answers:
             return ""
         record = self._find_record(question.name)
         if record is None or record.disabled:
-            log.warning("user %r connects to share %s no more: removed or disabled", question.name, question.share)
+            self._lines.warn("user %r connects to share %s no more: removed or disabled", question.name, question.share)
             return None
         return record.name
 
@@ -216,16 +216,16 @@ class Answers:
         here = admits(address, server.hosts_allow, server.hosts_deny)
         if here and (share is None or admits(address, share.settings.hosts_allow, share.settings.hosts_deny)):
             return True
-        log.warning("%r at %s may not connect to share %s", question.name, address or NOT_TOLD, question.share)
+        self._lines.warn("%r at %s may not connect to share %s", question.name, address or NOT_TOLD, question.share)
         return False
 
     def _admits(self, share: Share, question: TreeQuestion, user: str) -> bool:
         may_be_guest = share.settings.guest and question.name != ""
         if not (may_be_guest if question.guest else True) or not share.admits(user):
-            log.warning("%s may not connect to share %s", question.name or "an anonymous user", share.name)
+            self._lines.warn("%s may not connect to share %s", question.name or "an anonymous user", share.name)
             return False
         if question.homeless and share.settings.run_as == "client":
-            log.warning(
+            self._lines.warn(
                 "share %s refused to %s: there is no system account for it; give the user one (smbport user add "
                 '--account), or set run_as to "server" or to an account name',
                 share.name, question.name,

@@ -5,10 +5,13 @@ fault of DCE/RPC.  The kernel cuts an answer to what the client asked for and fo
 longer than clients ask for.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
+
+import trio
 
 from smbport.control.rules import Rules
 from smbport.pipes.pipe import Pipe, open_pipe
@@ -22,6 +25,8 @@ __all__ = ["KernelPipes", "describe"]
 
 MAX_FRAGMENT: Final = 1024  # bytes: Windows' clients take no more of a pipe at once
 MAX_PIPES: Final = 4096  # guessed; each takes memory here and in the kernel
+MAX_READ_WAIT_S: Final = 1.5  # ksmbd waits 2
+QUIET_S: Final = 0.2  # guessed: longer than a client takes from one write to the next
 LITTLE_ENDIAN: Final = b"\x10\x00\x00\x00"  # [C706] 14.1
 
 
@@ -31,8 +36,12 @@ class KernelPipe:
 
     pipe: Pipe | None  # None: a name that nothing answers to
     call_id: int = 0  # of the last request: what a fault is about
+    reading: trio.CancelScope | None = None  # of a read that waits
+    latest: float = inf  # when it has to end
 
     def write(self, data: bytes) -> None:
+        if self.reading is not None:
+            self.reading.deadline = min(self.latest, trio.current_time() + QUIET_S)
         if len(data) >= PduHeader.SIZE:
             self.call_id = int.from_bytes(data[12:16], "little")
         with suppress(StatusError):  # it is broken then, and whoever reads is told
@@ -44,6 +53,17 @@ class KernelPipe:
             return _fault(self.call_id) if self.pipe is None else self.pipe.read(MAX_FRAGMENT)[0]
         except StatusError:
             return _fault(self.call_id)
+
+    async def read_later(self) -> bytes:
+        """An answer that comes while the kernel asks something else of this pipe goes to whoever asked that.
+
+        So whoever reads before writing waits until all is written.
+        """
+        self.latest = trio.current_time() + MAX_READ_WAIT_S
+        with trio.CancelScope(deadline=self.latest) as self.reading:
+            await trio.sleep_forever()
+        self.reading = None
+        return self.read()
 
 
 class KernelPipes:
@@ -64,8 +84,9 @@ class KernelPipes:
     def write(self, handle: int, data: bytes) -> None:
         self._find(handle).write(data)
 
-    def read(self, handle: int) -> bytes:
-        return self._find(handle).read()
+    def read(self, handle: int) -> bytes | Awaitable[bytes]:
+        pipe = self._find(handle)
+        return pipe.read() or pipe.read_later()
 
     def transceive(self, handle: int, data: bytes) -> bytes:
         pipe = self._find(handle)

@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import trio
@@ -22,6 +22,7 @@ from smbport.state.tree import Share
 __all__ = ["Rules", "find_rules", "fold"]
 
 IPC: Final = KernelShare(name="IPC$", path=None)
+MAX_FOLDED: Final = 256  # guessed: names that come again and again
 PERMISSION_BITS: Final = 0o777  # what a client that does not choose gets, before masks; see `_kernel_share`
 
 
@@ -43,6 +44,7 @@ class Rules:
         return found[1] if found else None
 
 
+@lru_cache(MAX_FOLDED)
 def fold(name: str) -> str:
     """The form in which names of shares are compared.  Kernels with Unicode tables ask for names taken apart."""
     return unicodedata.normalize("NFD", name.casefold())

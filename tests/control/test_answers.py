@@ -4,9 +4,9 @@ from dataclasses import replace
 from inspect import isawaitable
 
 import pytest
-import trio
 
 from smbport.config import parse
+from smbport.control import answers as module
 from smbport.control.answers import ACCOUNT_AGE_S, MAX_RECORDS, RECORD_AGE_S
 from smbport.kernel import TreeAnswer, TreeQuestion
 from smbport.platform import Account
@@ -48,6 +48,14 @@ def question(share, name="alice", *, session=1, tree=1, guest=False, homeless=Fa
     )
 
 
+@pytest.fixture
+def now(monkeypatch):
+    """The time in seconds, to be set."""
+    now = [1000.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    return now
+
+
 async def log_on(answers, name):
     logon = answers.log_on(name)
     return await logon if isawaitable(logon) else logon
@@ -76,7 +84,7 @@ async def test_a_user_with_an_account_of_another_name(answers_of):
     assert (await log_on(await answers_of(STRICT), "mapped")).account.name == "alice"
 
 
-async def test_accounts_are_looked_up_anew_after_a_while(answers_of, platform, monkeypatch, autojump_clock):
+async def test_accounts_are_looked_up_anew_after_a_while(answers_of, platform, monkeypatch, now):
     answers = await answers_of(STRICT)
     asked = []
 
@@ -87,7 +95,7 @@ async def test_accounts_are_looked_up_anew_after_a_while(answers_of, platform, m
     monkeypatch.setattr(platform.identity, "find_account", find_account)
     assert (await log_on(answers, "alice")).homeless
     assert (await log_on(answers, "alice")).homeless
-    await trio.sleep(ACCOUNT_AGE_S + 1)
+    now[0] += ACCOUNT_AGE_S + 1
     assert (await log_on(answers, "alice")).account.uid == 7
     assert asked == [("Alice", True)] * 2
 
@@ -103,12 +111,12 @@ async def test_only_the_first_logon_of_an_account_waits(answers_of, rules_of, us
     assert (await answers.log_on("alice")).account.uid == 1001
 
 
-async def test_a_user_is_believed_for_a_moment_after_a_logon(answers_of, users, autojump_clock):
+async def test_a_user_is_believed_for_a_moment_after_a_logon(answers_of, users, now):
     answers = await told(await answers_of(STRICT), "data")
     await log_on(answers, "Alice")
     users.put(UserRecord("Alice", nt_hash("secret"), disabled=True))
     assert answers.connect(question("data", "Alice")).verdict == "granted"
-    await trio.sleep(RECORD_AGE_S + 1)
+    now[0] += RECORD_AGE_S + 1
     assert answers.connect(question("data", "Alice")).verdict == "denied"
     assert answers.log_on("Alice") is None
 
@@ -128,7 +136,10 @@ async def test_a_user_without_an_account(answers_of):
 
 @pytest.mark.parametrize("name", ["nobody knows", "gone", "", "guest"])
 async def test_who_may_not_log_on(answers_of, name, caplog):
-    assert await log_on(await answers_of(STRICT), name) is None
+    answers = await answers_of(STRICT)
+    assert await log_on(answers, name) is None
+    assert caplog.text == ""  # a client waits
+    answers.rest()
     assert "logon failed" in caplog.text
 
 
@@ -143,6 +154,7 @@ async def test_wrong_passwords_become_slow(answers_of, caplog):
     for _ in range(2):
         assert not (await log_on(answers, "alice")).delay
         answers.log_off("ALICE", failed=True)
+    answers.rest()
     assert "'ALICE' gave a wrong password" in caplog.text
     assert (await log_on(answers, "alice")).delay
     answers.log_off("alice", failed=False)
@@ -214,6 +226,7 @@ async def test_from_where_one_may_connect(answers_of, caplog, address, admitted)
     asked = {name: replace(question(name), address=address) for name in ("data", "inner", "ipc$")}
     verdicts = {name: answers.connect(each).verdict for name, each in asked.items()}
     assert verdicts == {name: "granted" if name in admitted else "denied" for name in asked}
+    answers.rest()
     assert caplog.text.count("may not connect to share") == 3 - len(admitted)
 
 
@@ -259,11 +272,14 @@ async def test_the_log_says_who_connects_from_where(answers_of, caplog):
     caplog.set_level("INFO")
     answers = await answers_of(SHARES)
     answers.connect(question("data"))
+    answers.rest()
     assert "'alice' connected to share data from 192.0.2.1" in caplog.text
     unknown = TreeQuestion(
         session_id=1, tree_id=2, name="a\nb", guest=False, homeless=False, share="data", address=None
     )
     answers.connect(unknown)
+    answers.rest()
+    assert r"a\nb" in caplog.text
     assert "a\nb" not in caplog.text
 
 

@@ -1,6 +1,9 @@
 """smbport.control.pipes: DCE/RPC one fragment at a time, and never an error."""
 
+from struct import pack
+
 import pytest
+import trio
 
 from smbport.control import pipes
 from smbport.control.pipes import KernelPipes, describe
@@ -25,6 +28,11 @@ path = "v"
 hidden = true
 """
 FAULT = 3
+
+
+def request(call_id):
+    """One whose answer is a fault: nothing is bound."""
+    return pack("<4B4xHHI8x", 5, 0, 0, 3, 24, 0, call_id)
 
 
 class Transport:
@@ -134,10 +142,48 @@ async def test_half_a_request_cannot_be_answered(pipes_of):
     assert fault_about(kernel_pipes.transceive(1, b"\5\0")) == 0
 
 
-async def test_nothing_to_read(pipes_of):
+async def test_nothing_to_read(pipes_of, autojump_clock):
     kernel_pipes = await pipes_of(SOME)
     kernel_pipes.open(1, "wkssvc", False)
-    assert kernel_pipes.read(1) == b""
+    assert await kernel_pipes.read(1) == b""
+    assert trio.current_time() < 2  # as long as the kernel waits
+
+
+async def test_a_read_before_the_writes_waits_until_all_is_written(pipes_of, autojump_clock):
+    """An answer in between would go to whoever writes just then."""
+    kernel_pipes = await pipes_of(SOME)
+    kernel_pipes.open(1, "srvsvc", False)
+    read_s = []
+
+    async def read():
+        answer = await kernel_pipes.read(1)
+        read_s.append(trio.current_time())
+        assert fault_about(answer) == 14
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        for call_id in range(5, 15):
+            await trio.sleep(0.02)
+            kernel_pipes.write(1, request(call_id))
+        written_s = trio.current_time()
+        assert read_s == []
+    assert 0.1 < read_s[0] - written_s < 0.3
+
+
+async def test_a_read_waits_no_longer_than_the_kernel(pipes_of, autojump_clock):
+    kernel_pipes = await pipes_of(SOME)
+    kernel_pipes.open(1, "srvsvc", False)
+
+    async def write():
+        while True:
+            await trio.sleep(0.02)
+            kernel_pipes.write(1, request(7))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        assert fault_about(await kernel_pipes.read(1)) == 7
+        assert trio.current_time() < 2
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_pipe_from_before_this_process(pipes_of):

@@ -72,11 +72,14 @@ async def test_a_user_without_an_account(answers_with):
     ],
 )
 async def test_who_is_refused(answers_with, caplog, client, sent, said):
-    assert await (await answers_with(client)).take_ticket(sent) is None
+    answers = await answers_with(client)
+    assert await answers.take_ticket(sent) is None
+    answers.rest()
     assert said in caplog.text
 
 
 async def test_without_a_keytab(answers_of, caplog):
     answers = await answers_of('[share.data]\npath = "v"')
     assert await answers.take_ticket(token(b"good")) is None
+    answers.rest()
     assert "there is no server.kerberos_keytab" in caplog.text

@@ -66,19 +66,21 @@ class Machine:
         modules: Sequence[str] = CLIENT,
         port: int = 0,
         *,
+        processors: int = 1,
         counted: bool = False,
     ) -> None:
         """`program` is the file whose functions `call` runs most; `folder` takes the machine's own files.
 
         Port 445 of the guest is `port` of this computer, if that is not 0.  If time is `counted`, each instruction of
-        the guest takes it a nanosecond and waiting takes none, whatever else this computer has to do.
+        the guest takes it a nanosecond and waiting takes none, whatever else this computer has to do; that is possible
+        with one processor only.
         """
         self._kernel = kernel
         self._initrd = folder / "initrd"
         module = ".".join(program.relative_to(ROOT).with_suffix("").parts)
         command = [sys.executable, "-I", "-S", str(AGENT), str(ROOT), module]
         self._initrd.write_bytes(pack_initrd(kernel, busybox, command, modules))
-        self._clock = COUNTED if counted else ()
+        self._processors = ("-smp", str(processors), *(COUNTED if counted else ()))
         self._network = f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:445" if port else "user,id=net,ipv6=off"
         self._console = folder / "console"
         self._console.touch()
@@ -109,7 +111,7 @@ class Machine:
         """Begin a job, beside others; returns its number for `wait`."""
         with self._stopped_by_errors():
             if not self._guest:
-                self._guest = _Guest(self._kernel.image, self._initrd, self._console, self._network, self._clock)
+                self._guest = _Guest(self._kernel.image, self._initrd, self._console, self._network, self._processors)
             self._jobs += 1
             request = {
                 "job": self._jobs,
@@ -150,7 +152,7 @@ class Machine:
 class _Guest:
     """From power on to power off.  Whatever goes wrong is an OSError."""
 
-    def __init__(self, image: Path, initrd: Path, console: Path, network: str, clock: Sequence[str]) -> None:
+    def __init__(self, image: Path, initrd: Path, console: Path, network: str, processors: Sequence[str]) -> None:
         self._port, theirs = socket.socketpair()
         self._unread = b""
         self._answers: dict[int, dict[str, Any]] = {}
@@ -161,7 +163,7 @@ class _Guest:
                 "-machine", "pc,usb=off,vmport=off,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MIB),
                 "-kernel", str(image), "-initrd", str(initrd), "-append", KERNEL_OPTIONS,
                 "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
-                "-chardev", f"socket,id=agent,fd={theirs.fileno()}", "-netdev", network, *clock, *DEVICES,
+                "-chardev", f"socket,id=agent,fd={theirs.fileno()}", "-netdev", network, *processors, *DEVICES,
             ]  # fmt: skip
             self._qemu = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()]

@@ -26,11 +26,17 @@ def client_machine(folder: Path, backports_of: str = "", needed: Sequence[str] =
 
 
 def server_machine(
-    folder: Path, backports_of: str, port: int, needed: Sequence[str] = (), *, counted: bool = False
+    folder: Path,
+    backports_of: str,
+    port: int,
+    needed: Sequence[str] = (),
+    *,
+    processors: int = 1,
+    counted: bool = False,
 ) -> Machine:
     """One whose kernel can serve, at `port` of this computer."""
     kernel, program = _find(backports_of, needed), Path(daemon.__file__)
-    return Machine(kernel, _find_busybox(), program, folder, SERVER, port, counted=counted)
+    return Machine(kernel, _find_busybox(), program, folder, SERVER, port, processors=processors, counted=counted)
 
 
 def _find(backports_of: str, needed: Sequence[str]) -> Kernel:

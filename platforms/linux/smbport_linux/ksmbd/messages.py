@@ -4,6 +4,7 @@ Text is UTF-8 in fields of fixed size that end with at least one NUL.  Requests 
 go to it; each but START begins with a handle that the response repeats.
 """
 
+from functools import lru_cache
 from typing import Annotated, ClassVar, Final
 
 from smbport.wire.record import I32, U8, U16, U32, U64, BadStructure, Pad2, Record, record
@@ -17,6 +18,7 @@ __all__ = [
 
 ACCOUNT_SIZE: Final = 48
 SHARE_SIZE: Final = 64
+MAX_TEXTS: Final = 256  # guessed: names that come again and again
 
 Text16 = Annotated[bytes, "16s"]
 Text32 = Annotated[bytes, "32s"]
@@ -272,6 +274,7 @@ class PipeMessage(Record):
     payload_size: U32
 
 
+@lru_cache(MAX_TEXTS)
 def parse_text(field: bytes) -> str:
     """The text of a field.  BadStructure if it does not end or is no UTF-8."""
     text, nul, _ = field.partition(b"\0")
@@ -283,6 +286,7 @@ def parse_text(field: bytes) -> str:
         raise BadStructure(f"text is not UTF-8: {text!r}") from error
 
 
+@lru_cache(MAX_TEXTS)
 def pack_text(text: str, size: int) -> bytes:
     """Text for a field of `size` bytes.  ValueError if the field has no room for it and a NUL."""
     encoded = text.encode()

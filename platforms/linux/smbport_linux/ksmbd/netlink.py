@@ -43,14 +43,17 @@ ATTRIBUTE: Final = Struct("<HH")  # nlattr: length, type
 REQUEST: Final = Struct("<IHHII BB2x HH")  # all three
 
 
-class Message(NamedTuple):
+class Message:
     """One message as it came."""
 
-    type: int  # the number of a family, or NLMSG_ERROR
-    sequence: int
-    command: int
-    attributes: dict[int, bytes]
-    error: int = 0  # of NLMSG_ERROR: an errno, 0 for an acknowledgement
+    __slots__ = ("attributes", "command", "error", "sequence", "type")
+
+    def __init__(self, type: int, sequence: int, command: int, attributes: dict[int, bytes], error: int = 0) -> None:
+        self.type = type  # the number of a family, or NLMSG_ERROR
+        self.sequence = sequence
+        self.command = command
+        self.attributes = attributes
+        self.error = error  # of NLMSG_ERROR: an errno, 0 for an acknowledgement
 
 
 class Family(NamedTuple):
@@ -167,7 +170,7 @@ class Channel:
         """Until there is something to receive."""
         await trio.lowlevel.wait_readable(self._socket)
 
-    def receive(self, *, linger: bool) -> list[Message] | None:
+    def receive(self, linger: bool) -> list[Message] | None:
         """The messages of the next datagram that the kernel sent; what other processes send is dropped.
 
         None if there is none; if it may `linger`, it waits for one a moment.  OSError(ENOBUFS) if the kernel had to

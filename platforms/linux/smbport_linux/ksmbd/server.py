@@ -14,12 +14,11 @@ import trio
 
 from smbport.kernel import KernelError, KernelPlan
 from smbport.posix.sockets import PosixSockets
-from smbport.wire.record import BadStructure
 from smbport_linux.ksmbd.control import Control
-from smbport_linux.ksmbd.lines import HeldBack
 from smbport_linux.ksmbd.messages import Command, Start, StartFlag, pack_text
-from smbport_linux.ksmbd.netlink import NLMSG_ERROR, Channel, Message
-from smbport_linux.ksmbd.upcalls import Answer, UpCalls
+from smbport_linux.ksmbd.netlink import Channel, Message
+from smbport_linux.ksmbd.questions import Questions, log_fault
+from smbport_linux.ksmbd.upcalls import UpCalls
 
 __all__ = ["ANSWER_TIMEOUT_S", "HEARTBEAT_S", "KsmbdServer", "pack_start", "serve"]
 
@@ -29,7 +28,6 @@ ANSWER_TIMEOUT_S: Final = 2.0  # then the kernel goes on without
 HEARTBEAT_S: Final = 30  # so long a server whose daemon died goes on, and another daemon can take over
 START_TIMEOUT_S: Final = 15.0  # guessed; it takes milliseconds, and a reset takes some seconds
 POLL_S: Final = 0.01
-MAX_BURST_S: Final = 0.05  # of questions, one after the other, until signals and other tasks have their turn
 PLAN_FILE: Final = Path("/run/smbport/ksmbd.plan")
 
 SERVER_STRING: Final = b"smbport"  # the kernel wants one and shows it to nobody
@@ -207,87 +205,41 @@ class KsmbdServer:
     async def answer_questions(self) -> None:
         """Until it is cancelled.  What needs no wait is answered at once, in the order in which it was asked."""
         async with trio.open_nursery() as nursery:
+
+            def answer_later(message: Message, answer: Awaitable[bytes]) -> None:
+                questions.lingers = False
+                nursery.start_soon(wait_and_answer, message, answer)
+
+            async def wait_and_answer(message: Message, answer: Awaitable[bytes]) -> None:
+                await self._answer_later(message, answer)
+                questions.lingers = len(nursery.child_tasks) == 1  # this one
+
+            questions = Questions(self._channel, self._upcalls, answer_later, self._take_outcome)
             while True:
                 await self._channel.wait()
-                with HeldBack(log):  # a client waits for the answer, nobody for the lines about it
-                    self._answer_while_asked(nursery)
+                questions.answer_while_asked()
 
-    def _answer_while_asked(self, nursery: trio.Nursery) -> None:
-        """A question seldom comes alone, and to wait for the next one by way of trio takes longer than to answer it.
-
-        So this thread lingers, unless there are tasks that need it.
-        """
-        end = trio.current_time() + MAX_BURST_S
-        while trio.current_time() < end:
-            messages = self._receive(linger=not nursery.child_tasks)
-            if messages is None:
-                return
-            for message in messages:
-                if message.type == NLMSG_ERROR:
-                    self._take_outcome(message)
-                else:
-                    self._answer(message, nursery)
-
-    def _answer(self, message: Message, nursery: trio.Nursery) -> None:
-        answer: Answer = None
-        with _Fault(message):
-            answer = self._upcalls.answer(message.command, message.attributes.get(message.command, b""))
-        if isinstance(answer, bytes):
-            self._channel.send(message.command + 1, answer)
-        elif answer is not None:
-            nursery.start_soon(self._answer_later, message, answer)
-
-    def _receive(self, *, linger: bool) -> list[Message] | None:
-        try:
-            return self._channel.receive(linger=linger)
-        except BadStructure as error:
-            log.warning("a netlink message cannot be understood: %s", error)
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            log.warning("ksmbd asked more at once than there was room for; some clients are refused")
-        return []
-
-    def _take_outcome(self, message: Message) -> None:
+    def _take_outcome(self, message: Message) -> bool:
         outcome = self._outcomes.get(message.sequence)
         if outcome is not None:
             outcome.error = message.error
             outcome.known.set()
-        elif message.error:
-            log.warning("ksmbd does not take an answer: %s", os.strerror(message.error))
+        return outcome is not None
 
     async def _answer_later(self, message: Message, answer: Awaitable[bytes]) -> None:
         """One that has to wait for the system."""
         asked = trio.current_time()
         packed = None
-        with _Fault(message):
+        try:
             packed = await answer
-        if packed is None:
-            return
+        except Exception as error:  # noqa: BLE001 - see Questions
+            log_fault(message, error)
         took_s = trio.current_time() - asked
         if took_s > ANSWER_TIMEOUT_S:
             log.warning("an answer took %.1f s, and ksmbd waits %g s: a client was refused", took_s, ANSWER_TIMEOUT_S)
-        self._channel.send(message.command + 1, packed)
-
-
-class _Fault:
-    """Around the answer to one question: a fault of ours costs that answer, not the server."""
-
-    __slots__ = ("_message",)
-
-    def __init__(self, message: Message) -> None:
-        self._message = message
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, BadStructure | OSError):
-            log.warning("question %d of ksmbd cannot be answered: %s", self._message.command, error)
-        elif isinstance(error, Exception):  # as in server/connection.py: the other clients go on
-            text = "bug: question %d of ksmbd: %s"
-            log.error(text, self._message.command, _masked(self._message), exc_info=error)
-        return isinstance(error, Exception)
+        if packed is not None:
+            self._channel.send(message.command + 1, packed)
+        self._upcalls.rest()
 
 
 class _Outcome:
@@ -298,11 +250,6 @@ class _Outcome:
     def __init__(self) -> None:
         self.known = trio.Event()
         self.error = 0
-
-
-def _masked(message: Message) -> str:
-    """The payload in hex.  Requests hold no secrets: passwords and their proofs stay in the kernel."""
-    return message.attributes.get(message.command, b"")[:256].hex()
 
 
 def _check_port(plan: KernelPlan) -> None:

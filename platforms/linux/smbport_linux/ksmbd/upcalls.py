@@ -97,6 +97,10 @@ class UpCalls:
             raise BadStructure(f"ksmbd asks {command}, which this version does not know")
         return method(payload)
 
+    def rest(self) -> None:
+        """No question has come for a moment."""
+        self._answers.rest()
+
     def _disconnect(self, payload: bytes) -> None:
         tree = TreeDisconnectRequest.unpack_from(payload)
         self._answers.disconnect(tree.session_id, tree.tree_id)
@@ -209,13 +213,20 @@ class UpCalls:
             handle=request.handle, status=TREE_STATUS[answer.verdict], flags=flags if answer.verdict == "granted" else 0
         ).pack()
 
-    def _ask_pipe(self, payload: bytes) -> bytes:
+    def _ask_pipe(self, payload: bytes) -> Answer:
         request = PipeMessage.unpack_from(payload)
         end = PipeMessage.SIZE + request.payload_size
         if end > len(payload):
             raise BadStructure(f"{request.payload_size} bytes for a pipe in {len(payload)}")
+        if request.flags & PipeMethod.READ:
+            answer = self._answers.read_pipe(request.handle)
+            return (
+                _pack_pipe(request, PipeStatus.OK, answer)
+                if isinstance(answer, bytes)
+                else _pack_later(request, answer)
+            )
         status, data = self._use_pipe(request.handle, request.flags, payload[PipeMessage.SIZE : end])
-        return PipeMessage(handle=request.handle, flags=status, payload_size=len(data)).pack() + data
+        return _pack_pipe(request, status, data)
 
     def _use_pipe(self, handle: int, flags: int, data: bytes) -> tuple[int, bytes]:
         """What goes wrong inside a pipe is told there: an error status ends the connections of Samba's clients."""
@@ -226,8 +237,6 @@ class UpCalls:
             return PipeStatus.OK if opened else PipeStatus.NO_MEMORY, b""
         if flags & PipeMethod.IOCTL:
             return PipeStatus.OK, answers.transceive_pipe(handle, data)
-        if flags & PipeMethod.READ:
-            return PipeStatus.OK, answers.read_pipe(handle)
         if flags & PipeMethod.WRITE:
             answers.write_pipe(handle, data)
             return PipeStatus.OK, b""
@@ -235,6 +244,14 @@ class UpCalls:
             answers.close_pipe(handle)
             return PipeStatus.OK, b""
         return PipeStatus.NOT_IMPLEMENTED, b""
+
+
+async def _pack_later(request: PipeMessage, answer: Awaitable[bytes]) -> bytes:
+    return _pack_pipe(request, PipeStatus.OK, await answer)
+
+
+def _pack_pipe(request: PipeMessage, status: int, data: bytes) -> bytes:
+    return PipeMessage(handle=request.handle, flags=status, payload_size=len(data)).pack() + data
 
 
 def _pack_groups(request: LoginRequest, groups: tuple[int, ...]) -> bytes:

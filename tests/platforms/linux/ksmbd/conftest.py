@@ -33,7 +33,7 @@ class Recorder:
             "find_share": self.share, "connect": self.tree, "open_pipe": True, "read_pipe": self.answer,
             "transceive_pipe": self.answer,
         }  # fmt: skip
-        if what not in ("log_off", "disconnect", "write_pipe", "close_pipe", *results):
+        if what not in ("log_off", "disconnect", "write_pipe", "close_pipe", "rest", *results):
             raise AttributeError(what)
 
         def ask(*arguments):

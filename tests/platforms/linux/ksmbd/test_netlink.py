@@ -34,7 +34,8 @@ def test_messages_come_back():
     first = message(0x1C, b"\4\1\0\0" + pack("<HH", 7, 4) + b"abc\0" + pack("<HH", 4, 9))
     second = message(2, pack("<i", -22) + bytes(16), sequence=8)
     (one, two) = parse_messages(first + second)
-    assert one == (0x1C, 7, 4, {4: b"abc", 9: b""}, 0)
+    assert (one.type, one.sequence, one.command, one.error) == (0x1C, 7, 4, 0)
+    assert one.attributes == {4: b"abc", 9: b""}
     assert (two.type, two.sequence, two.error) == (2, 8, 22)
     assert parse_messages(b"") == []
 
@@ -79,7 +80,7 @@ def test_a_socket_that_cannot_be_set_up_is_closed(monkeypatch):
 
 
 async def receive(channel):
-    while (messages := channel.receive(linger=True)) is None:
+    while (messages := channel.receive(True)) is None:
         await channel.wait()
     return messages
 
@@ -98,7 +99,7 @@ async def test_a_channel_talks_to_the_kernel():
 def test_nothing_to_receive(linger):
     channel = Channel(open_socket(), CONTROLLER)
     try:
-        assert channel.receive(linger=linger) is None
+        assert channel.receive(linger) is None
     finally:
         channel.close()
 

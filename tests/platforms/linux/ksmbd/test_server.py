@@ -1,10 +1,10 @@
 """smbport_linux.ksmbd.server: started, taken over, restarted and stopped, beside a kernel made by hand."""
 
 import errno
-import logging
 import socket
 from collections import deque
 from dataclasses import replace
+from itertools import count
 from struct import pack, unpack_from
 
 import pytest
@@ -13,6 +13,7 @@ import trio.testing
 
 from smbport.kernel import KernelError, KernelPlan
 from smbport.wire.record import BadStructure
+from smbport_linux.ksmbd import questions
 from smbport_linux.ksmbd import server as module
 from smbport_linux.ksmbd.control import Control
 from smbport_linux.ksmbd.messages import Command, Start
@@ -85,7 +86,7 @@ class Kernel:
         await self._ask.wait()
         await trio.lowlevel.checkpoint()
 
-    def receive(self, *, linger):
+    def receive(self, linger):
         if not self._asked:
             self.lingered.append(linger)
             self._ask = trio.Event()
@@ -316,7 +317,8 @@ async def test_order_is_kept_while_a_logon_waits(kernel, served, plan, answers):
     answers.log_on = log_on
     async with served(plan):
         await kernel.ask(login(b"slow"), *(disconnect(tree) for tree in range(20)))
-        assert answers.asked == [("disconnect", 1, tree) for tree in range(20)]
+        asked = [each for each in answers.asked if each != ("rest",)]
+        assert asked == [("disconnect", 1, tree) for tree in range(20)]
         assert kernel.told == []
         found.set()
         await kernel.ask()
@@ -336,37 +338,40 @@ async def test_it_lingers_unless_an_answer_waits_for_the_system(kernel, served, 
         assert kernel.lingered == [True, False, False]
 
 
-async def test_others_have_their_turn_while_questions_keep_coming(kernel, served, plan, answers, mock_clock):
+async def test_others_have_their_turn_while_questions_keep_coming(kernel, served, plan, answers, monkeypatch):
     turns = []
 
     async def other():
         turns.append("other")
 
     def ask_on(*_):
-        mock_clock.jump(module.MAX_BURST_S / 2)
         if not turns:
             kernel.put(disconnect(2))
 
+    monkeypatch.setattr(questions, "monotonic", count(step=questions.MAX_BURST_S).__next__)
     async with served(plan), trio.open_nursery() as nursery:
         answers.disconnect = lambda *_: (setattr(answers, "disconnect", ask_on), nursery.start_soon(other), ask_on())
         await kernel.ask(disconnect(1))
         assert turns == ["other"]
 
 
-async def test_lines_are_written_after_the_answers(kernel, served, plan, answers, caplog):
-    def connect(question):
-        logging.getLogger("smbport").warning("connected")
-        written.append(caplog.text)
-        return answers.tree
-
-    written = []
-    answers.connect = connect
-    tree = pack("<IHHQQ48s64s64s64x", 4, 1, 3, 11, 12, b"tester", b"data", b"")
+async def test_what_nobody_waits_for_comes_after_the_answers(kernel, served, plan, answers):
     async with served(plan):
-        await kernel.ask(*[question(Command.TREE_CONNECT, tree)] * 2)
-        assert len(kernel.told) == 2
-    assert written == ["", ""]
-    assert caplog.text.count("connected") == 2
+        kernel.told = answers.asked  # in one list
+        await kernel.ask(login(b"tester", handle=5), login(b"tester", handle=6))
+    whats = [each[0] for each in answers.asked]
+    assert whats[-5:] == ["log_on", 5, "log_on", 5, "rest"]
+
+
+async def test_an_answer_that_waited_leaves_time_as_well(kernel, served, plan, answers):
+    async def log_on(name):
+        return answers.user
+
+    async with served(plan):
+        answers.log_on = log_on
+        kernel.told = answers.asked
+        await kernel.ask(login(b"tester", handle=5))
+    assert [each[0] for each in answers.asked][-2:] == [5, "rest"]
 
 
 async def test_an_answer_that_took_too_long_is_said(kernel, served, plan, answers, autojump_clock, caplog):

@@ -276,6 +276,15 @@ def test_one_byte_more_than_the_kernel_says(upcalls, answers):
     assert answers.asked == [("write_pipe", 5, b"ab")]
 
 
+async def test_an_answer_of_a_pipe_that_has_to_be_waited_for(upcalls, answers, monkeypatch):
+    async def read_pipe(handle):
+        return b"late"
+
+    monkeypatch.setattr(answers, "read_pipe", read_pipe, raising=False)
+    packed = await upcalls.answer(Command.PIPE, pipe_request(0x43))
+    assert packed == pack("<III", 5, 0, 4) + b"late"
+
+
 def test_too_many_pipes(upcalls, answers, monkeypatch):
     monkeypatch.setattr(answers, "open_pipe", lambda *_: False, raising=False)
     assert PipeMessage.unpack_from(upcalls.answer(Command.PIPE, pipe_request(0x12))).flags == 8
