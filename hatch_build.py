@@ -45,7 +45,7 @@ HOT: Final = (
     "smbport/control/rules.py",
     "smbport/server/conversation.py",
     "smbport/server/drive.py",
-    "smbport/server/readiness.py",
+    "smbport/server/shared_readiness.py",
     "smbport/server/transport.py",
     "smbport/posix/attributes.py",
     "smbport/posix/dosattrib.py",
@@ -62,6 +62,7 @@ HOT: Final = (
     "platforms/linux/smbport_linux/ksmbd/netlink.py",
     "platforms/linux/smbport_linux/ksmbd/questions.py",
     "platforms/linux/smbport_linux/ksmbd/upcalls.py",
+    "platforms/linux/smbport_linux/ready.py",
     "platforms/linux/smbport_linux/stats.py",
     "platforms/linux/smbport_linux/volume.py",
 )

@@ -20,17 +20,18 @@ from smbport.wire.record import BadStructure, Record
 ROOT = Path(__file__).parent.parent
 
 HOT = (
-    "smbport/commands/call", "smbport/commands/close", "smbport/commands/create", "smbport/commands/dispatch",
-    "smbport/commands/lock", "smbport/commands/open_node", "smbport/commands/query_info", "smbport/commands/read",
-    "smbport/commands/table", "smbport/commands/write", "smbport/platform/volumes", "smbport/posix/volume",
-    "smbport/posix/walk", "smbport/security/access", "smbport/security/pyca", "smbport/security/sealing",
-    "smbport/security/signing", "smbport/server/conversation", "smbport/server/drive", "smbport/server/readiness",
+    "platforms/linux/smbport_linux/beneath", "platforms/linux/smbport_linux/ready",
+    "platforms/linux/smbport_linux/stats", "platforms/linux/smbport_linux/volume", "smbport/commands/call",
+    "smbport/commands/close", "smbport/commands/create", "smbport/commands/dispatch", "smbport/commands/lock",
+    "smbport/commands/open_node", "smbport/commands/query_info", "smbport/commands/read", "smbport/commands/table",
+    "smbport/commands/write", "smbport/platform/volumes", "smbport/posix/volume", "smbport/posix/walk",
+    "smbport/security/access", "smbport/security/pyca", "smbport/security/sealing", "smbport/security/signing",
+    "smbport/server/conversation", "smbport/server/drive", "smbport/server/shared_readiness",
     "smbport/server/transport", "smbport/state/connection", "smbport/state/credits", "smbport/state/durable",
-    "smbport/state/ledger", "smbport/state/lookout", "smbport/state/oplocks", "smbport/state/open",
+    "smbport/state/ledger", "smbport/state/lookout", "smbport/state/open", "smbport/state/oplocks",
     "smbport/state/server", "smbport/state/session", "smbport/state/sharing", "smbport/state/tree",
     "smbport/wire/create", "smbport/wire/create_response", "smbport/wire/file", "smbport/wire/frame",
-    "smbport/wire/header", "smbport/wire/info", "smbport/wire/text", "platforms/linux/smbport_linux/beneath",
-    "platforms/linux/smbport_linux/stats", "platforms/linux/smbport_linux/volume",
+    "smbport/wire/header", "smbport/wire/info", "smbport/wire/text",
 )  # fmt: skip
 """What every open, read and write runs through."""
 
