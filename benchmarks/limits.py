@@ -5,19 +5,22 @@ from typing import Final
 __all__ = ["LIMITS"]
 
 DEPTH_1: Final = """
-**Tried:** waiting for the next request asleep in the system call instead of taking a turn of trio's loop for each
-([decision 7](../decisions/007-one-task-receives-for-all.md)). With server and load on one processor, that took an ECHO
-from 26.7 to 17.3 µs of the server's CPU (smbd 9.8) and a read of 4 KiB from 38.4 to 27.3 (smbd 27.2). **Limit:** three
-system calls, wait, receive and send, as smbd has them; the rest is many Python functions of about a microsecond each.
-On two processors, both servers pay more for waking up than for an ECHO.
-[Decision 5](../decisions/005-compiled-core.md) has what compiling brings.
+**Tried:** waiting for the next request in the system call instead of taking a turn of trio's loop for each, and awake
+for the first 50 µs ([decision 7](../decisions/007-one-task-receives-for-all.md)): asleep, the compiled build had 0.80
+x smbd's rate for an ECHO, 0.91 x for an open with its close and 0.97 x for a read of 4 KiB, awake 1.66, 1.27 and
+1.74, for the same CPU; a third less to do for each frame, from 76,500 to 53,300 instructions for a signed ECHO.
+**Limit:** three system calls, wait, receive and send, as smbd has them; the rest is many functions of about a
+microsecond each. Who waits awake has the time in which the load works counted as its own. [Decision
+5](../decisions/005-compiled-core.md) has what compiling brings.
 """
 NAMES: Final = """
-**Tried:** names that stay known, a response of CREATE in one piece, and the compiled core, which takes an open with
-its close from 73 to 26 µs without a socket ([decision 5](../decisions/005-compiled-core.md)); what a directory looked
-like is seen inside of the call that changes it, so a file that is made and deleted takes 19 system calls instead of 31.
-**Limit:** four system calls for an open, seven for a look at a file, 28 from create to delete (smbd, with those on its
-databases and sockets: 18, 17, 64), and Python: plan, rights, share modes. No function has more than a few hundredths.
+**Tried:** names that stay known, a response of CREATE in one piece, and the compiled core; one look at a file for an
+open and the query right behind it, which takes a look from 36 to 25 µs without a socket, and what was just made is
+not asked for what it has, so that making and deleting a file takes 20 system calls instead of 28 (31 before that; 166
+to 144 µs) ([decision 5](../decisions/005-compiled-core.md)). **Limit:** three system calls for an open and for a look
+at a file, 20 from create to delete (smbd, with those on its databases and sockets: 18, 17, 64), and Python: plan,
+rights, share modes. No function has more than a few hundredths. Of a file that is made and deleted, two fifths are
+the file system's.
 """
 MANY_AT_ONCE: Final = """
 **Tried:** one receive and one send for all requests that are there; nothing is done for each request that can be done
@@ -68,10 +71,16 @@ eight HMACs as much), and no part of the rest is large. impacket, which knows di
 less to compute for each log-on.
 """,
     "write-flush/*": """
-Less than five times impacket. **Limit:** the disk, for which all three servers wait in each operation.
+Less than five times impacket. **Tried:** threads without tasks of trio ([decision
+10](../decisions/010-threads-without-tasks.md)), which brought a third of the CPU. **Limit:** the disk, for which all
+servers wait in each operation: a loop of nothing but `pwrite` and `fsync` takes 130 µs, and the thread that does it has
+to be woken up and to wake up the one that answers.
 """,
     "cold-read-*": """
-Less than five times impacket. **Limit:** the disk, and a thread that waits for it and does not keep the others waiting:
+Less than five times impacket. **Tried:** threads without tasks of trio ([decision
+10](../decisions/010-threads-without-tasks.md)), which brought a third of the CPU and half as many reads again at depth
+16; four threads instead of forty bring a tenth of the CPU and nothing else. **Limit:** the disk, for which a loop of
+nothing but `pread` waits 200 to 350 µs each time, and a thread that waits for it and does not keep the others waiting:
 impacket's connections have a thread each, which waits itself.
 """,
     "idle-*": "What takes the time is logging on: see `connect/1`.\n",
