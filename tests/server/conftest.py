@@ -13,6 +13,7 @@ import trio
 
 from smbport.security.auth import Authenticator
 from smbport.server.listener import Listener
+from smbport.server.workers import Workers
 from smbport.state.server import Runtime, Server
 from smbport.state.settings import Limits, Settings, ShareSettings
 from smbport.testing.client import Client, FileId, SocketLink
@@ -257,3 +258,9 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         ours.setblocking(False)
         theirs.settimeout(SOCKET_TIMEOUT_S)
         yield ours, theirs
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    with closing(Workers(1)) as made:
+        yield made

@@ -1,8 +1,7 @@
 """smbport.server.readiness: sockets that are served when there is something to read, by one task for all of them."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
@@ -21,12 +20,6 @@ def ready_set() -> ReadySet:
     made = probe().sockets.ready_set()
     assert made is not None
     return made
-
-
-@pytest.fixture
-def workers() -> Iterator[Workers]:
-    with closing(Workers(1)) as made:
-        yield made
 
 
 KINDS = [

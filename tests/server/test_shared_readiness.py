@@ -1,8 +1,8 @@
 """smbport.server.shared_readiness: when the task for all sockets stays, and when it goes back to trio."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from time import perf_counter
 
 import pytest
@@ -20,12 +20,6 @@ def ready_set() -> ReadySet:
     made = probe().sockets.ready_set()
     assert made is not None
     return made
-
-
-@pytest.fixture
-def workers() -> Iterator[Workers]:
-    with closing(Workers(1)) as made:
-        yield made
 
 
 class FakeSet:
