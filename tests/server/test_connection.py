@@ -16,10 +16,11 @@ from smbport.server.transport import BUFFER_SIZE, POOLED_BYTES
 from smbport.wire.constants import Command, HeaderFlag, LockFlag
 from smbport.wire.create import CreateRequest, pack_create_request
 from smbport.wire.echo import EchoRequest
+from smbport.wire.file import WriteRequest, pack_write_request
 from smbport.wire.header import Header
 from smbport.wire.lock import LockElement, LockRequest, pack_lock_request
 from smbport.wire.session import LogoffRequest, SessionSetupRequest, pack_session_setup_request
-from smbport.wire.status import Status
+from smbport.wire.status import Disconnect, Status
 from smbport.wire.tree import TreeDisconnectRequest
 
 ECHO = EchoRequest().pack()
@@ -516,6 +517,40 @@ async def test_a_bug_costs_one_connection(start, caplog, in_a_thread: bool) -> N
     assert b"PRIVATE".hex() not in text
     assert (await other.do(other.ask, Command.ECHO, ECHO))[0].status == Status.SUCCESS
     other.link.close()
+    await world.until_alone()
+
+
+def lock_and_write(peer, tree: int, file) -> bytes:
+    """A compound: a LOCK, and a WRITE to what it locks."""
+    element = LockElement(offset=0, length=1, flags=LockFlag.EXCLUSIVE)
+    of_file = LockRequest(file_id_persistent=file.persistent, file_id_volatile=file.volatile)
+    lock = peer.message(Command.LOCK, pack_lock_request(of_file, [element]), tree_id=tree)
+    lock += bytes(-len(lock) % 8)
+    lock[20:24] = len(lock).to_bytes(4, "little")
+    to_file = WriteRequest(length=1, offset=0, file_id_persistent=ALL_ONES, file_id_volatile=ALL_ONES)
+    body = pack_write_request(to_file, b"x")
+    write = peer.message(Command.WRITE, body, tree_id=tree, flags=HeaderFlag.RELATED_OPERATIONS)
+    return peer.protect(lock) + peer.protect(write)
+
+
+@pytest.mark.parametrize(
+    ("failure", "bugs"), [(ZeroDivisionError(), 1), (Disconnect("told so"), 0)], ids=["bug", "disconnect"]
+)
+async def test_what_ends_a_connection_after_a_wait(start, caplog, failure: Exception, bugs: int) -> None:
+    caplog.set_level(logging.INFO)
+    world = await start()
+    peer, tree, first, second = await two_opens(world)
+
+    def fail() -> None:
+        raise failure
+
+    world.faults.do_before("File.write_at", fail)
+    peer.link.send(lock_and_write(peer, tree, second))
+    assert (await peer.answer()).status == Status.PENDING
+    peer.send(peer.locking(first, flags=LockFlag.UNLOCK))
+    assert await peer.is_gone()
+    assert world.server.bugs == bugs
+    assert ("an internal error" if bugs else "told so") in caplog.text
     await world.until_alone()
 
 

@@ -359,8 +359,8 @@ async def test_what_nobody_waits_for_comes_after_the_answers(kernel, served, pla
     async with served(plan):
         kernel.told = answers.asked  # in one list
         await kernel.ask(login(b"tester", handle=5), login(b"tester", handle=6))
-    whats = [each[0] for each in answers.asked]
-    assert whats[-5:] == ["log_on", 5, "log_on", 5, "rest"]
+    names = [each[0] for each in answers.asked]
+    assert names[-5:] == ["log_on", 5, "log_on", 5, "rest"]
 
 
 async def test_an_answer_that_waited_leaves_time_as_well(kernel, served, plan, answers):
