@@ -62,7 +62,7 @@ def serve(options: argparse.Namespace) -> int:
         trio.run(_serve_from_kernel, run, options)
         return 0
     listen = list(configuration.listen) or _default_listen(platform)
-    configuration = replace(configuration, settings=_bounded(configuration.settings))
+    configuration = replace(configuration, settings=_bounded(configuration.settings, platform))
     run = Run(configuration, platform, users, listen, made_up, options.user)
     trio.run(_serve_until_signal, run)
     return 0
@@ -128,10 +128,10 @@ def _default_listen(platform: "Platform") -> "list[tuple[str | None, int]]":
     return [(None, STANDARD_PORT)]
 
 
-def _bounded(settings: "Settings") -> "Settings":
+def _bounded(settings: "Settings", platform: "Platform") -> "Settings":
     """Raise the limit of open files as far as allowed, and promise no more than it gives.
 
-    A connection takes one descriptor, and so does an open; connections get at most half of them.
+    A connection takes one descriptor, and so does an open on most platforms; connections get at most half of them.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -140,7 +140,7 @@ def _bounded(settings: "Settings") -> "Settings":
         return settings
     limits, room = settings.limits, max(hard - RESERVED_DESCRIPTORS, 2)
     connections = min(limits.connections, room // 2)
-    opens = min(limits.opens, room - connections)
+    opens = min(limits.opens, room - connections) if platform.descriptors else limits.opens
     if (connections, opens) != (limits.connections, limits.opens):
         log.info("%d descriptors are allowed: at most %d connections, %d opens", hard, connections, opens)
     return replace(settings, limits=replace(limits, connections=connections, opens=opens))

@@ -74,6 +74,7 @@ class Platform(Protocol):
     name: str
     sockets: Sockets
     account: Account  # what this process runs as
+    descriptors: bool  # whether each open file takes one of those that the system lets this process have
     zero_copy: ZeroCopy | None
     acl: AccessControl | None
     attributes: Attributes | None
@@ -125,4 +126,5 @@ class Powers:
     snapshots: Snapshots | None = None
     leases: None = None
     kernel: "Kernel | None" = None
+    descriptors: bool = True
     absent: Mapping[str, str] = field(default_factory=dict)

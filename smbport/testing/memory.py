@@ -355,6 +355,7 @@ class MemoryPlatform(Powers):
             sparse=MemorySparse(),
             compression=MemoryCompression(),
             range_locks=MemoryRangeLocks(),
+            descriptors=False,
             absent=ABSENT if known else {**ABSENT, "identity": "no table of accounts was given"},
         )
         self.account = account

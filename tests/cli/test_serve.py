@@ -19,6 +19,7 @@ from smbport.cli import serve
 from smbport.cli.arguments import new_parser
 from smbport.cli.version import version_text
 from smbport.platform import POWERS
+from smbport.posix.port import PosixPlatform
 from smbport.registry import PlatformError
 from smbport.security.auth import nt_hash
 from smbport.state.settings import Limits, Settings
@@ -209,10 +210,18 @@ def test_no_more_is_promised_than_there_are_descriptors(
     asked: list[object] = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda which, wanted: asked.append(wanted))
-    assert serve._bounded(Settings()) == replace(Settings(), limits=Limits(connections=connections, opens=opens))
+    bounded = serve._bounded(Settings(), PosixPlatform())
+    assert bounded == replace(Settings(), limits=Limits(connections=connections, opens=opens))
     assert asked == raised
     said = f"{limits[1]} descriptors are allowed: at most {connections} connections, {opens} opens"
     assert [record.getMessage() for record in caplog.records] == ([said] if opens < Limits().opens else [])
+
+
+def test_opens_in_memory_take_no_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1000, 1000))
+    bounded = serve._bounded(Settings(), MemoryPlatform())
+    assert bounded.limits.opens == Limits().opens
+    assert bounded.limits.connections < Limits().connections
 
 
 def test_one_user_or_a_file_of_them(capsys: pytest.CaptureFixture[str]) -> None:
