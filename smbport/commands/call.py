@@ -56,8 +56,18 @@ class Chain:
     """The requests of one frame, and what the related ones among them hand on.  [MS-SMB2] 3.3.5.2.7"""
 
     __slots__ = (
-        "afterwards", "calls", "current", "file_id", "first_unsent", "holds_frame", "opened", "replies", "sealed",
-        "session_id", "status", "tree_id",
+        "_opened",
+        "afterwards",
+        "calls",
+        "current",
+        "file_id",
+        "first_unsent",
+        "holds_frame",
+        "replies",
+        "sealed",
+        "session_id",
+        "status",
+        "tree_id",
     )  # fmt: skip
 
     def __init__(self, *, sealed: Session | None) -> None:
@@ -71,17 +81,23 @@ class Chain:
         self.tree_id = 0
         self.file_id = (NO_FILE_ID, NO_FILE_ID)
         self.status: int = Status.SUCCESS  # of the request before
-        self.opened: tuple[int, Open, Stat] | None = None  # by which request: an open, and the state of what is open
+        self._opened: tuple[int, Open, Stat] | None = None  # by which request: an open, and the state of what is open
         self.holds_frame = True  # the calls read from the frame that they came in
+
+    def hand_on(self, opened: FileOpen, stat: Stat | None) -> None:
+        """What the requests behind this one relate to, and its state if this one has changed nothing about it."""
+        self.file_id = (opened.persistent_id, opened.volatile_id)
+        if stat is not None:
+            self._opened = self.current, opened, stat
 
     def state_of(self, opened: Open) -> Stat | None:
         """The state in which the request right before this one has opened it; None if that was about something else.
 
         They came in one frame, so the client cannot know of a change between them that this does not show.
         """
-        if self.opened is None or self.opened[0] != self.current - 1 or self.opened[1] is not opened:
+        if self._opened is None or self._opened[0] != self.current - 1 or self._opened[1] is not opened:
             return None
-        return self.opened[2]
+        return self._opened[2]
 
     def replies_are_out(self) -> None:
         """To be called when those that are ready have gone out: now the client understands what comes of them."""

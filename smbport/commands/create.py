@@ -173,15 +173,8 @@ async def _create_file(
         _report(joined, opened)  # now that it is known through which lease
     if contexts.durable or contexts.durable_v2 is not None:
         await promise(call, contexts, joined, opened.action)
-    _hand_on(call, joined, opened)
+    call.chain.hand_on(joined, opened.stat if opened.action == CreateAction.OPENED else None)
     return respond(joined, opened, contexts)
-
-
-def _hand_on(call: Call, joined: FileOpen, opened: Opened) -> None:
-    """What the requests behind it in the frame relate to."""
-    call.chain.file_id = (joined.persistent_id, joined.volatile_id)
-    if opened.action == CreateAction.OPENED:
-        call.chain.opened = call.chain.current, joined, opened.stat
 
 
 async def _begin_anew(
