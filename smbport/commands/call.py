@@ -81,7 +81,7 @@ class Chain:
         self.tree_id = 0
         self.file_id = (NO_FILE_ID, NO_FILE_ID)
         self.status: int = Status.SUCCESS  # of the request before
-        self._opened: tuple[int, Open, Stat] | None = None  # by which request: an open, and the state of what is open
+        self._opened: tuple[int, FileOpen, Stat] | None = None  # by which request: an open, and its state
         self.holds_frame = True  # the calls read from the frame that they came in
 
     def hand_on(self, opened: FileOpen, stat: Stat | None) -> None:
@@ -90,13 +90,13 @@ class Chain:
         if stat is not None:
             self._opened = self.current, opened, stat
 
-    def state_of(self, opened: Open) -> Stat | None:
-        """The state in which the request right before this one has opened it; None if that was about something else.
+    def state_of(self, opened: FileOpen) -> Stat:
+        """The state in which the request right before this one has opened it; if that was about something else, now.
 
         They came in one frame, so the client cannot know of a change between them that this does not show.
         """
         if self._opened is None or self._opened[0] != self.current - 1 or self._opened[1] is not opened:
-            return None
+            return opened.node.stat()
         return self._opened[2]
 
     def replies_are_out(self) -> None:

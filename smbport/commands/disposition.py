@@ -53,8 +53,7 @@ async def _set(call: Call, opened: FileOpen, *, doomed: bool, spare_readonly: bo
     if doomed:
         if not opened.path and not opened.stream:
             raise StatusError(Status.CANNOT_DELETE, "the root of a share")
-        stat = call.chain.state_of(opened) or opened.node.stat()
-        readonly = file_attributes(stat, opened.path) & FileAttribute.READONLY
+        readonly = file_attributes(call.chain.state_of(opened), opened.path) & FileAttribute.READONLY
         if spare_readonly and readonly:
             raise StatusError(Status.CANNOT_DELETE, "the file is marked read-only")
         if not opened.stream:

@@ -50,7 +50,7 @@ PIPE_QUOTA: Final = 4096  # bytes; what Windows' pipes of the LSA and the server
 async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     """The whole answer for a class that the rights table has; lists have functions of their own."""
     if info_class == FileInfo.ALL:
-        stat = call.chain.state_of(opened) or opened.node.stat()
+        stat = call.chain.state_of(opened)
         size = await ea_size(opened, stat)
         return _all(opened, _seen(opened, stat), size)
     if info_class == FileInfo.EA:
@@ -58,7 +58,7 @@ async def query_file(call: Call, opened: FileOpen, info_class: int) -> bytes:
     query = _QUERIES.get(info_class)
     if query is None:
         raise StatusError(Status.INVALID_PARAMETER, "not a pipe")
-    stat = call.chain.state_of(opened) or opened.node.stat()
+    stat = call.chain.state_of(opened)
     answer = query(opened, _seen(opened, stat), call)
     return answer if isinstance(answer, bytes) else answer.pack()
 
